@@ -1,0 +1,87 @@
+"""`coditect rehearse`: carry a plan out with stand-ins, before paying for agents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coditect.cli import carry
+from coditect.cli.options import Json
+from coditect.findings import CoditectError
+from coditect.plan import load_plan
+from coditect.plan.durations import parse_duration
+from coditect.run.book import Book
+from coditect.run.home import Home
+from coditect.run.program import Settings
+from coditect.run.start import Workspace, begin
+
+
+def rehearse(
+    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
+    into: Annotated[
+        Path, typer.Option("--into", help="Folder for the rehearsal's own repositories.")
+    ] = Path("rehearsal"),
+    pace: Annotated[str, typer.Option(help="How long a planned hour takes.")] = "1s",
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Wait for a person at checkpoints, as a run does.")
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Start afresh though an unfinished rehearsal is there.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Carry a plan out with stand-ins in compressed time, in repositories of its own.
+
+    Everything is real but the agents: lanes, gate, integration, checkpoints, landing, recovery. A
+    stand-in takes the planned time, compressed, and writes the declared deliverables. What comes
+    out is evidence that the plan works, and labelled *rehearsed*; it says nothing of real agents.
+
+    Kill it and give the same command again: it goes on where it was.
+
+    Examples:
+
+    - `coditect rehearse plans/coditect-cloud.yaml`
+    - `coditect rehearse plan.yaml --pace 200ms --into /tmp/rehearsal`
+    """
+    home, text = Home(), carry.read(plan)
+    loaded = load_plan(plan, text=text)
+    top = into.absolute()
+    run = None if new else _unfinished(home, loaded.digest, top)
+    if run is None:
+        settings = Settings(
+            rehearse=True, pace=_pace(pace), approve_all=not ask, update_checkout=True
+        )
+        run = home.new_run(loaded.name)
+        begin(home, loaded, plan, text, settings, Workspace(top / run, {}, create=True), run)
+        carry.say(f"Rehearsing {plan} in {top / run}.", json=json)
+    else:
+        carry.say(f"Going on with {run}, which is not finished (--new starts afresh).", json=json)
+    outcome = carry.carry(home, run, json=json)
+    carry.conclude(home, run, outcome, json=json)
+
+
+def _pace(text: str) -> int:
+    """Read how many milliseconds a planned hour takes."""
+    number = text.removesuffix("ms")
+    if number != text and number.isdigit() and int(number) > 0:
+        return int(number)
+    try:
+        return parse_duration(text) * 1000
+    except ValueError as error:
+        raise CoditectError.of(
+            "bad-option",
+            f"`--pace {text}` is no duration: {error}.",
+            "Write how long a planned hour takes, such as 500ms, 1s or 2m.",
+        ) from error
+
+
+def _unfinished(home: Home, digest: str, top: Path) -> str | None:
+    """Find the newest unfinished rehearsal of this very plan in this folder."""
+    for run, _, _ in reversed(home.journal.runs()):
+        book = Book.open(home, run)
+        inside = all(Path(path).is_relative_to(top) for path in book.started.repositories.values())
+        if inside and book.settings.rehearse and book.plan.digest == digest:
+            return None if book.state.finished else run
+    return None

@@ -1,0 +1,66 @@
+"""The plan: read from YAML, refused in words, given on as a typed and frozen value."""
+
+from coditect.plan.durations import (
+    DurationError,
+    format_duration,
+    format_effort,
+    parse_duration,
+    parse_effort,
+)
+from coditect.plan.load import load_plan
+from coditect.plan.model import (
+    HOUR,
+    Agent,
+    Baseline,
+    BaselinePhase,
+    Calendar,
+    Checkpoint,
+    Deliverable,
+    DeliverableKind,
+    Effort,
+    Fallback,
+    OwnedPath,
+    Plan,
+    Repository,
+    Risk,
+    Target,
+    Task,
+    Trigger,
+    Verification,
+    VerificationKind,
+    Workstream,
+)
+from coditect.plan.schema import json_schema
+from coditect.plan.suggest import did_you_mean, nearest
+
+__all__ = [
+    "HOUR",
+    "Agent",
+    "Baseline",
+    "BaselinePhase",
+    "Calendar",
+    "Checkpoint",
+    "Deliverable",
+    "DeliverableKind",
+    "DurationError",
+    "Effort",
+    "Fallback",
+    "OwnedPath",
+    "Plan",
+    "Repository",
+    "Risk",
+    "Target",
+    "Task",
+    "Trigger",
+    "Verification",
+    "VerificationKind",
+    "Workstream",
+    "did_you_mean",
+    "format_duration",
+    "format_effort",
+    "json_schema",
+    "load_plan",
+    "nearest",
+    "parse_duration",
+    "parse_effort",
+]

@@ -1,0 +1,94 @@
+"""The hands of the shell on this machine: one entry for each effect."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from coditect.agents import Launcher
+from coditect.git import heal_locks, is_integrated
+from coditect.run import actions as act
+from coditect.run import events as ev
+from coditect.run.book import Book
+from coditect.run.local import attempts, verify, work
+from coditect.run.local.context import Context
+from coditect.run.state import Stage, State
+
+
+class LocalHands:
+    """Carries out effects with git and processes of this machine; any thread may call."""
+
+    def __init__(self, context: Context, launcher: Launcher) -> None:
+        self._context = context
+        self._launcher = launcher
+        self._holds: attempts.Holds = {}
+        self._landing = {name: threading.Lock() for name in context.repositories}
+        self._verifying = threading.Lock()
+
+    @classmethod
+    def open(cls, book: Book) -> LocalHands:
+        """Open what a run needs on this machine."""
+        launcher = Launcher()
+        return cls(Context.open(book, launcher), launcher)
+
+    def reconcile(self, state: State) -> Sequence[ev.Event]:
+        """Make the journal agree with the integration refs after a restart (E3).
+
+        Only the holder of the run lock calls this. A prepared commit that is reachable from the
+        ref is integrated, whatever the journal knows.
+        """
+        context = self._context
+        found: list[ev.Event] = []
+        for repository in context.repositories.values():
+            heal_locks(repository, context.run)
+        for attempt in state.live.values():
+            candidate = attempt.candidate
+            if attempt.stage is Stage.PREPARED and candidate:
+                repository = context.repository(attempt)
+                if is_integrated(repository, context.refs.integration, candidate.commit):
+                    found.extend(work.swap(context, attempt, candidate))
+        return found
+
+    def do(self, effect: act.Effect, state: State, stop: threading.Event) -> Sequence[ev.Event]:
+        """Carry out an effect and give the events that tell of it."""
+        context = self._context
+        match effect:
+            case act.Launch(attempt):
+                return attempts.launch(context, attempt, self._holds)
+            case act.Watch(attempt):
+                return attempts.watch(context, attempt, self._holds, stop)
+            case act.Stop(attempt):
+                return attempts.stop(context, attempt)
+            case act.Save(attempt):
+                return work.save(context, attempt)
+            case act.Inspect(attempt):
+                return work.inspect(context, attempt)
+            case act.Build(attempt, onto):
+                return work.build(context, attempt, onto)
+            case act.Verify(attempt, candidate):
+                # One that is no longer wanted may still be ending in the same scratch checkout.
+                with self._verifying:
+                    return verify.verify(context, attempt, candidate, state.heads, stop)
+            case act.Swap(attempt, candidate):
+                return work.swap(context, attempt, candidate)
+            case act.Land(repository, commit):
+                with self._landing[repository]:
+                    return work.land(context, repository, commit)
+            case act.Confirm(checkpoint):
+                date = state.gates[checkpoint].since // 1000
+                return verify.confirm(context, checkpoint, state.heads, date, stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for held in self._holds.values():
+            held.close()
+        self._launcher.close()

@@ -1,0 +1,147 @@
+"""An attempt's work on its way to the integration ref: saved, judged, merged, swapped, landed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coditect import git
+from coditect.findings import CoditectError
+from coditect.git import Conflict, Held, Landed
+from coditect.plan.model import DeliverableKind
+from coditect.run import events as ev
+from coditect.run import state as st
+from coditect.run.local.attempts import hand_over
+from coditect.run.local.context import Context, told
+
+
+def _date(attempt: st.Attempt) -> int:
+    """Seconds since the epoch for commits about an attempt: from the journal, so repeatable."""
+    return attempt.started // 1000
+
+
+def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
+    """Put what the agent wrote under a ref (E6). A lane that cannot be saved is put aside whole."""
+    lane = context.lane(attempt)
+    ref = context.refs.saved(attempt.task, attempt.number)
+    task = context.task(attempt)
+    try:
+        saved = git.snapshot(
+            lane,
+            attempt.base,
+            message=f"{task.title or task.id}",
+            trailers=context.trailers(attempt),
+            date=_date(attempt),
+            ref=ref,
+        )
+    except (CoditectError, OSError) as error:
+        aside = context.attempt_folder(attempt) / "lane"
+        if lane.folder.exists() and not aside.exists():
+            lane.folder.rename(aside)
+        raise CoditectError.of(
+            "work-not-saved", f"{error} What the agent wrote is kept in {aside}."
+        ) from error
+    if saved is None:
+        tree = context.repository(attempt).tree_of(attempt.base)
+        return (ev.WorkSaved(attempt.task, attempt.number, attempt.base, tree, "", 0),)
+    changes = git.read_changes(context.repository(attempt), attempt.base, saved.commit)
+    return (
+        ev.WorkSaved(
+            task=attempt.task,
+            number=attempt.number,
+            commit=saved.commit,
+            tree=saved.tree,
+            ref=ref,
+            changed=len(changes.changes),
+            findings=tuple(told(finding) for finding in saved.findings),
+        ),
+    )
+
+
+def inspect(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
+    """Let the gate judge the diff; what could not be saved counts against it too."""
+    plan = context.plan
+    changes = git.read_changes(context.repository(attempt), attempt.base, attempt.commit)
+    objections = git.judge(
+        changes,
+        plan.language(attempt.task).matches,
+        task=attempt.task,
+        owned=", ".join(str(path) for path in plan.owned(attempt.task)),
+    )
+    findings = (*attempt.unsaved, *(told(finding) for finding in objections))
+    return (ev.DiffChecked(attempt.task, attempt.number, ok=not findings, findings=findings),)
+
+
+def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event]:
+    """Merge the work onto a head, and see that the merge brings the work's paths and no others."""
+    repository, task = context.repository(attempt), context.task(attempt)
+    who = (attempt.task, attempt.number)
+    built = git.build(
+        repository,
+        onto,
+        attempt.commit,
+        message=f"Integrate {task.id}: {task.title or task.id}",
+        trailers=context.trailers(attempt),
+        date=_date(attempt),
+    )
+    if isinstance(built, Conflict):
+        return (ev.CandidateBuilt(*who, onto, None, None, built.paths),)
+    if onto != attempt.base:
+        strange = git.beyond(
+            git.read_changes(repository, attempt.base, attempt.commit),
+            git.read_changes(repository, onto, built.commit),
+        )
+        if strange:
+            paths = tuple(finding.message for finding in strange)
+            return (ev.CandidateBuilt(*who, onto, None, None, paths),)
+    keep = context.refs.candidate(attempt.task, attempt.number)
+    repository.refs.run("update-ref", "--no-deref", keep, built.commit)
+    return (ev.CandidateBuilt(*who, onto, built.commit, built.tree),)
+
+
+def swap(context: Context, attempt: st.Attempt, candidate: st.Candidate) -> Sequence[ev.Event]:
+    """Move the integration ref to the prepared commit: the moment of integration (E3).
+
+    Also makes what the integration brings along (secrets, tags), which a repetition makes again.
+    """
+    repository, name = context.repository(attempt), context.repository_name(attempt)
+    hand_over(context, attempt)
+    ref = context.refs.integration
+    moved = git.swap(repository, ref, candidate.commit, candidate.onto)
+    if not moved and not git.is_integrated(repository, ref, candidate.commit):
+        raise CoditectError.of(
+            "integration-ref-moved",
+            f"Somebody else moved {ref} in {repository.path} away from {candidate.onto[:12]}.",
+            "Only the engine moves this ref. Put it back, then: coditect resume",
+        )
+    for each in context.task(attempt).deliverables:
+        if each.kind is DeliverableKind.TAG:
+            make_tag(context, name, each.value, candidate.commit, _date(attempt), attempt.task)
+    return (ev.Integrated(attempt.task, attempt.number, name, candidate.commit),)
+
+
+def make_tag(
+    context: Context, repository: str, name: str, commit: str, date: int, why: str
+) -> None:
+    """Make a tag that the plan delivers; raises if the name is taken by another commit."""
+    message = f"{name}: {why}\n\nCoditect-Run: {context.run}"
+    finding = git.tag(context.repositories[repository], name, commit, message=message, date=date)
+    if finding is not None:
+        raise CoditectError(finding)
+
+
+def land(context: Context, name: str, commit: str) -> Sequence[ev.Event]:
+    """Fast-forward the target branch, and push it if the run was told to."""
+    repository, branch = context.repositories[name], context.plan.repositories[name].branch
+    outcome: object = git.land(
+        repository,
+        branch,
+        commit,
+        update_checkout=context.settings.update_checkout,
+        note=f"coditect: land {context.run}",
+    )
+    if isinstance(outcome, Landed) and context.settings.push:
+        outcome = git.push(repository, context.settings.push, branch, commit)
+    if isinstance(outcome, Held):
+        finding = outcome.finding
+        return (ev.LandingHeld(name, branch, commit, finding.message, finding.hint),)
+    return (ev.Landed(name, branch, commit),)
