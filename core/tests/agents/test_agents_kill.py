@@ -29,17 +29,30 @@ from support.workshop import Workshop, running, until
 FAMILY = "setsid sh -c 'setsid sleep 1000 & sleep 1001' & sleep 1002 & sleep 1003"
 
 
+class Instants:
+    """Moments around an event whose time varies with the machine, found by trying."""
+
+    def __init__(self) -> None:
+        self._rng = random.Random(7)
+        self._middle = 0.003
+
+    def wait(self) -> None:
+        limit = time.perf_counter() + self._middle * self._rng.uniform(0, 2)
+        while time.perf_counter() < limit:
+            pass
+
+    def learn(self, *, happened: bool) -> None:
+        self._middle *= 1 / 1.5 if happened else 1.5
+
+
 def test_after_kill_9_of_a_supervisor_at_any_instant_recovery_leaves_nothing(
     workshop: Workshop,
 ) -> None:
-    rng = random.Random(7)
+    instants = Instants()
     outcomes = set()
-    for _ in range(60):
+    for _ in range(80):
         held = workshop.launch(FAMILY)
-        pause = rng.choice((0.0, rng.uniform(0, 0.004), rng.uniform(0, 0.03)))
-        limit = time.perf_counter() + pause
-        while time.perf_counter() < limit:
-            pass
+        instants.wait()
         os.kill(held.pid, signal.SIGKILL)
         found = workshop.end_of(held)
         assert isinstance(found, Lost)
@@ -47,8 +60,11 @@ def test_after_kill_9_of_a_supervisor_at_any_instant_recovery_leaves_nothing(
         again = recover(held.folder)
         assert isinstance(again, Lost)
         assert (again.started, again.killed) == (found.started, 0)
-        outcomes.add(found.started)
-    assert outcomes == {True, False}, "the instants did not cover both sides of the claim"
+        # The agent is the last to come, so the instants gather around all that is before.
+        status = files.read_json(str(held.folder / files.STATUS))
+        instants.learn(happened=status is not None)
+        outcomes.add((found.started, status is not None))
+    assert {(False, False), (True, True)} <= outcomes, "only one side of the claim was seen"
 
 
 def _has_members(workshop: Workshop, folder: Path) -> bool:
@@ -197,16 +213,15 @@ def test_other_attempts_live_on_when_one_is_recovered(workshop: Workshop) -> Non
 
 
 def test_of_a_supervisor_and_a_recovery_exactly_one_gets_the_attempt(workshop: Workshop) -> None:
-    rng = random.Random(3)
+    instants = Instants()
     ran = 0
     for number in range(150):
         spec = workshop.spec(f"touch ran-{number}")
         folder = workshop.folder(spec)
         held = launch(folder, spec, workshop.launcher)
-        limit = time.perf_counter() + rng.uniform(0, 0.004)
-        while time.perf_counter() < limit:
-            pass
+        instants.wait()
         found = recover(folder)
+        instants.learn(happened=not isinstance(found, Lost))
         ended = workshop.end_of(held)
         if isinstance(found, Lost):
             assert not found.started

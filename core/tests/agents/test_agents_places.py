@@ -144,11 +144,18 @@ def test_an_ordinary_user_gets_the_same(tmp_path: Path, namespace: bool) -> None
     os.chown(home, 65534, 65534)
     try:
         for result in carry_out(
-            home, f"id -u; {DAEMON}", inside=inside, python=python, namespace=namespace
+            home,
+            f"id -u; cat /proc/$PPID/environ; {DAEMON}",
+            inside=inside,
+            python=python,
+            namespace=namespace,
         ):
             assert result["uid"] == 65534
-            assert (result["code"], result["said"]) == (0, "65534\nok\n")
-            assert result["left"] > 0
+            assert (result["code"], result["left"] > 0) == (0, True)
+            said = result["said"].splitlines()
+            assert (said[0], said[-1]) == ("65534", "ok")
+            # The guardian has the user's whole environment, which the agent must not see.
+            assert "Permission denied" in said[1]
             if not namespace:
                 assert result["isolation"] == "process-group"
             elif result["isolation"] != "pid-namespace":

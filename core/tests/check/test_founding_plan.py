@@ -31,8 +31,10 @@ def gaps(literal: Plan) -> tuple[Finding, ...]:
     return check(literal)
 
 
-def test_the_mended_plan_has_nothing_to_tell(mended: Plan) -> None:
-    assert check(mended) == ()
+def test_the_mended_plan_has_only_a_note_to_tell(mended: Plan) -> None:
+    """Documents and modules are only looked for, until tools for them come with real agents."""
+    (note,) = check(mended)
+    assert (note.code, note.severity) == ("task-without-verification", Severity.NOTE)
 
 
 def test_hello_has_nothing_to_tell() -> None:
@@ -68,7 +70,6 @@ def test_every_task_can_be_given_to_an_agent(mended: Plan) -> None:
     for task in mended.tasks.values():
         assert len(task.brief) > 80
         assert task.owns
-        assert task.verify
         assert any(item.kind is DeliverableKind.PATH for item in task.deliverables)
 
 
@@ -95,6 +96,7 @@ def test_what_the_documents_ownership_lacks_is_found(gaps: tuple[Finding, ...]) 
         ("ownership-overlap", Severity.ERROR): 1,
         ("checkpoint-never-opens", Severity.ERROR): 1,
         ("unused-repository", Severity.WARNING): 1,
+        ("task-without-verification", Severity.NOTE): 1,
     }
 
 
@@ -142,5 +144,5 @@ def test_the_guide_states_what_the_tool_says(gaps: tuple[Finding, ...], mended: 
         f"{hours:g} hours",
     ):
         assert figure in text, figure
-    told = {finding.code for finding in gaps}
+    told = {finding.code for finding in gaps if finding.severity is not Severity.NOTE}
     assert told <= set(re.findall(r"`([a-z-]+)`", text))

@@ -71,6 +71,12 @@ def test_a_witness_is_turned_to_the_order_of_positions() -> None:
     assert found == Overlap(0, 1, Witness("a/b", "A"))
     (found,) = find_overlaps(claimed[::-1], everybody(2), limit=9).found
     assert found == Overlap(0, 1, Witness("A", "a/b"))
+    claimed.append(("r", Language.of("a/b")))
+    assert find_overlaps(claimed, everybody(3), limit=9).found == (
+        Overlap(0, 1, Witness("a/b", "A")),
+        Overlap(0, 2, Witness("a/b", "a/b")),
+        Overlap(1, 2, Witness("A", "a/b")),
+    )
 
 
 def test_no_claims_do_not_collide() -> None:

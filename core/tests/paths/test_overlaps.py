@@ -194,6 +194,7 @@ def test_text_that_is_never_nfc_is_not_taken_for_a_witness() -> None:
         (".git*", ".git?*", None),
         ("**/a/**", "**", None),
         ("[aA]", "a", "A"),
+        ("[.g][.g]", "x", ".g"),
     ],
 )
 def test_what_lies_outside_is_shown_by_a_path(one: str, other: str, path: str | None) -> None:

@@ -6,13 +6,13 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.world import Odds, World, random_program
 
 from coditect.run import events as ev
 from coditect.run.decide import wanted
 from coditect.run.kernel import replay
 from coditect.run.program import Settings
 from coditect.run.state import Door, Phase
+from support.world import Odds, World, random_program
 
 CASES = int(os.environ.get("CODITECT_KERNEL_CASES", "2000"))
 seeds = st.integers(0, 2**48)

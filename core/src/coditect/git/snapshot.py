@@ -84,10 +84,12 @@ def snapshot(
         _stage(git, survey)
         tree = git.text("write-tree")
     findings = survey.capped()
-    if tree == prepared.tree:
-        return Snapshot(base, tree, findings) if findings else None
-    text = trailers.under(message)
-    commit = lane.repository.git.text("commit-tree", tree, "-p", base, stdin=text, date=date)
+    if tree == prepared.tree and not findings:
+        return None
+    commit = base
+    if tree != prepared.tree:
+        text = trailers.under(message)
+        commit = lane.repository.git.text("commit-tree", tree, "-p", base, stdin=text, date=date)
     lane.repository.refs.run("update-ref", "--no-deref", ref, commit)
     return Snapshot(commit, tree, findings)
 

@@ -68,6 +68,11 @@ def hide_environment() -> None:
         _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def postpone_signals() -> None:
+    """Keep signals waiting until the agent is itself, so that a request to end is not swallowed."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
 def hung_up(fd: int) -> bool:
     """Say whether the other end of a pipe is closed."""
     watch = select.poll()
@@ -153,6 +158,7 @@ def _be_init(down: int, up: int, agent: Callable[[], NoReturn]) -> NoReturn:
     gate, let = os.pipe()
     pid = os.fork()
     if pid == 0:
+        postpone_signals()
         os.close(let)
         wait_for(GO, gate)
         agent()

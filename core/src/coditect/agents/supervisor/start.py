@@ -24,6 +24,8 @@ def _name_packages() -> None:
 
 
 if __name__ == "__main__":
+    # What whoever started the coordinator had open is not ours to keep open.
+    os.closerange(3, 1024)
     _name_packages()
     if len(sys.argv) > 1:
         from coditect.agents.supervisor.duty import main

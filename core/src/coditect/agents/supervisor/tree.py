@@ -25,7 +25,7 @@ SHARED_PROC = "pid-namespace-without-proc"
 GROUP = "process-group"
 """No namespace: ended by descent and by marker, at the latest by the next recovery."""
 
-_SETTLE = 0.1
+_SETTLE = 0.25
 """Seconds that helpers of an agent have to end by themselves once it has."""
 
 
@@ -129,6 +129,7 @@ class Tree:
     def _wait_as_child(self) -> NoReturn:
         """Wait, without a namespace, until the agent may start; die with the supervisor."""
         try:
+            isolation.postpone_signals()
             guardian = os.getppid()
             isolation.die_with_parent()
             if isolation.hung_up(self._down_out) or os.getppid() != guardian:

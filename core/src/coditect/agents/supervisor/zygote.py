@@ -70,7 +70,7 @@ def _become_supervisor(folder: str) -> NoReturn:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         # Whatever else is open is the zygote's: its alarm pipe, and no more.
-        os.closerange(3, 256)
+        os.closerange(3, 1024)
         main(folder)
     finally:
         os._exit(0)
