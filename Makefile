@@ -54,7 +54,7 @@ format: .venv/.dev ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: .venv/.dev ## ratios against floors and peers
-	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b $(BENCH) || exit 1; done
 
 lock: $(UV) ## resolve the locked requirements again
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from coditect.findings import CoditectError
 from coditect.git import Held, Landed, Pushed, Repository, land, push
-from support.repositories import DATE, Content, Place, save, write
+from support.repositories import DATE, Content, Place, meddling_git, save, write
 
 
 def work(place: Place, base: str, files: dict[str, Content]) -> str:
@@ -252,7 +253,40 @@ def test_the_users_line_ends_are_his(place: Place) -> None:
     assert clean(place)
 
 
-def test_a_branch_that_is_moved_at_the_same_moment_is_held(place: Place) -> None:
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_branch_that_is_moved_at_the_same_moment_is_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    base = place.start({"a": "1\n"})
+    commit = work(place, base, {"a": "2\n", "new": "1\n"})
+    other = place.git("commit-tree", "-p", base, "-m", "other", f"{base}^{{tree}}")
+    if not shown:
+        place.git("checkout", "-q", "--detach")
+    command = f"unset GIT_DIR; {shutil.which('git')} -C {place.repo} update-ref refs/heads/main"
+    meddling = meddling_git(place, "update-ref", f"{command} {other}")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(meddling), prepend=os.pathsep)
+        assert reason(landed(place, commit)) == "diverged"
+    assert place.git("rev-parse", "main") == other
+    assert place.git("status", "--porcelain") == ""
+    assert not (place.repo / "new").exists()
+    assert not (place.repo / ".git/index.lock").exists()
+
+
+def test_a_branch_that_another_landing_moves_at_the_same_moment_is_landed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = place.start({"a": "1\n"})
+    place.git("checkout", "-q", "--detach")
+    commit = work(place, base, {"a": "2\n"})
+    command = f"unset GIT_DIR; {shutil.which('git')} -C {place.repo} update-ref refs/heads/main"
+    meddling = meddling_git(place, "update-ref", f"{command} {commit}")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(meddling), prepend=os.pathsep)
+        assert landed(place, commit) == Landed("main", base, commit)
+
+
+def test_a_branch_behind_a_lock_is_not_moved(place: Place) -> None:
     base = place.start({"a": "1\n"})
     place.git("checkout", "-q", "--detach")
     commit = work(place, base, {"a": "2\n"})
@@ -260,6 +294,20 @@ def test_a_branch_that_is_moved_at_the_same_moment_is_held(place: Place) -> None
     with pytest.raises(CoditectError, match=r"main\.lock"):
         landed(place, commit)
     assert place.git("rev-parse", "main") == base
+
+
+def test_what_git_itself_refuses_to_overwrite_is_held(place: Place) -> None:
+    base = place.start({"a": "1\n", "b": "1\n"})
+    commit = work(place, base, {"a": "2\n", "b": "2\n"})
+    place.git("update-index", "--assume-unchanged", "b")
+    write(place.repo, {"b": "mine\n"})
+    before = place.untouched()
+    found = landed(place, commit)
+    assert reason(found) == "refused"
+    assert isinstance(found, Held)
+    assert found.finding.message.endswith("Entry 'b' not uptodate. Cannot merge.")
+    assert place.untouched() == before
+    assert not list(place.engine.glob("*landing*"))
 
 
 def test_a_checkout_whose_branch_cannot_be_moved_is_put_back_on_the_next_call(

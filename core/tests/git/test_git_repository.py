@@ -198,6 +198,13 @@ def test_a_failing_git_says_what_it_was_asked_and_what_it_answered(place: Place)
     assert "fatal" in caught.value.stderr
 
 
+def test_a_path_that_git_cannot_write_down_is_refused(tmp_path: Path) -> None:
+    place = Place(tmp_path / "line\nbreak")
+    place.root.mkdir()
+    with pytest.raises(CoditectError, match="line break"):
+        place.ready(place.start())
+
+
 def test_a_git_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="did not end in time") as caught:
         plumbing.execute(["sh", "-c", "sleep 60"], env={}, timeout=0.05)

@@ -9,9 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from coditect.findings import Severity
 from coditect.git import Snapshot, read_changes, snapshot, trailers
-from support.repositories import DATE, REFS, Place, save, saved, who, write
+from support.repositories import DATE, REFS, Place, meddling_git, save, saved, who, write
 
 
 def codes(found: Snapshot | None) -> list[str]:
@@ -207,6 +209,7 @@ def test_only_what_cannot_be_saved_is_still_told(place: Place) -> None:
     os.mkfifo(lane.tree / "pipe")
     found = saved(lane, base)
     assert (found.commit, codes(found)) == (base, ["unsaved-special"])
+    assert lane.repository.resolve(REFS.saved("t1", 1)) == base
 
 
 def test_a_large_file_is_told_and_the_rest_is_saved(place: Place) -> None:
@@ -227,6 +230,33 @@ def test_a_large_file_is_told_and_the_rest_is_saved(place: Place) -> None:
     assert found is not None
     assert set(place.files(found.commit)) == {"a", "small"}
     assert "'core' has 3 MiB, over the limit of 1 MiB" in found.findings[0].message
+
+
+def test_a_file_that_turns_into_something_else_at_the_last_moment_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = place.start({"a": "1\n"})
+    lane = place.ready(base)
+    write(lane.tree, {"a": "2\n", "b": "1\n", "c": "1\n"})
+    command = f"cd {lane.tree}; rm -f b; mkfifo b"
+    meddling = meddling_git(place, "update-index", command)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(meddling), prepend=os.pathsep)
+        found = saved(lane, base)
+    assert set(place.files(found.commit)) == {"a", "c"}
+    assert codes(found) == ["unsaved-unreadable"]
+
+
+def test_what_is_too_deep_to_reach_is_told(place: Place) -> None:
+    base = place.start()
+    lane = place.ready(base)
+    script = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\nopen('f','w')"
+    subprocess.run([sys.executable, "-c", script], cwd=lane.tree, check=True)
+    write(lane.tree, {"a": "1\n"})
+    found = saved(lane, base)
+    assert set(place.files(found.commit)) == {"README", "a"}
+    assert set(codes(found)) == {"unsaved-unreadable"}
+    lane.prepare(base)
 
 
 def test_findings_are_capped_with_a_count(place: Place) -> None:

@@ -257,3 +257,16 @@ def killed_at(place: Place, number: int, code: str, *args: str) -> bool:
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode != 0
+
+
+def meddling_git(place: Place, verb: str, command: str) -> Path:
+    """A folder with a git before whose every call of a verb somebody else's command runs."""
+    folder = place.root / f"meddling-{verb}"
+    folder.mkdir(exist_ok=True)
+    script = folder / "git"
+    script.write_text(
+        f'#!/bin/sh\nfor word; do\n[ "$word" = {verb} ] && {{ ( {command} ) >&2; break; }}\ndone\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    script.chmod(0o755)
+    return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coditect.findings import CoditectError
 from coditect.git.plumbing import Identity
 
 NO_CONVERSION = "* -text !eol !crlf -filter -ident !working-tree-encoding\n"
@@ -61,7 +60,7 @@ def write_git_dir(
         config += f"[user]\n\tname = {_quoted(identity.name)}\n"
         config += f"\temail = {_quoted(identity.email)}\n"
     if alternate is not None:
-        (folder / "objects/info/alternates").write_bytes(_line(alternate))
+        (folder / "objects/info/alternates").write_bytes(bytes(alternate) + b"\n")
     if packed_refs:
         (folder / "packed-refs").write_bytes(packed_refs)
     (folder / "info/attributes").write_text(NO_CONVERSION, "utf-8")
@@ -73,14 +72,3 @@ def write_git_dir(
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     return f'"{escaped}"'
-
-
-def _line(path: Path) -> bytes:
-    if "\n" in str(path):
-        raise CoditectError.of(
-            "git-path-with-newline",
-            f"The repository's path {str(path)!r} has a line break in it, which git's list of "
-            "alternates cannot hold.",
-            "Move the repository to a path without line breaks.",
-        )
-    return bytes(path) + b"\n"

@@ -88,7 +88,8 @@ class GitError(CoditectError):
         """The exit code; negative is a signal, None a timeout."""
         self.stderr = stderr
         what = "did not end in time" if code is None else f"failed ({code})"
-        essence = _essence(stderr)
+        self.said = essence = _essence(stderr)
+        """What it said of the reason, in a line."""
         super().__init__(
             Finding(
                 code="git-failed",

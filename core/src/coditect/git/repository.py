@@ -274,7 +274,15 @@ def _discover(path: Path) -> Mapping[str, str]:
                 f"Make it one: `git -C {path} init`, then commit what is there.",
             )
         raise GitError("rev-parse", done.code, done.err)
-    found = dict(zip(keys, done.text.split("\n"), strict=True))
+    lines = done.text.split("\n")
+    if len(lines) != len(keys):
+        raise CoditectError.of(
+            "git-path-with-newline",
+            f"The repository's path {str(path)!r} has a line break in it, which git's own lists "
+            "of paths cannot hold.",
+            "Move the repository to a path without line breaks.",
+        )
+    found = dict(zip(keys, lines, strict=True))
     top = ask("rev-parse", "--show-toplevel") if found["inside"] == "true" else None
     found["top"] = top.text if top is not None and top.code == 0 else ""
     if not found["top"] and found["bare"] == "false":

@@ -54,7 +54,7 @@ def fast_forward(
             site.forget_plan()
             return held(
                 "refused",
-                f"git does not update {worktree.path}: {trouble.findings[0].message}",
+                f"git does not update {worktree.path}: {trouble.said}",
                 f"See to that, then type {by_hand(worktree.path, commit)}.",
             )
         if not _move(site, plan, note):

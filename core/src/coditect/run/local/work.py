@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from coditect import git
 from coditect.findings import CoditectError
@@ -12,6 +13,9 @@ from coditect.run import events as ev
 from coditect.run import state as st
 from coditect.run.local.attempts import hand_over
 from coditect.run.local.context import Context, told
+
+_changes = lru_cache(maxsize=64)(git.read_changes)
+"""Two commits differ by the same for ever; saving, gate and merge each want to know."""
 
 
 def _date(attempt: st.Attempt) -> int:
@@ -43,7 +47,7 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
     if saved is None:
         tree = context.repository(attempt).tree_of(attempt.base)
         return (ev.WorkSaved(attempt.task, attempt.number, attempt.base, tree, "", 0),)
-    changes = git.read_changes(context.repository(attempt), attempt.base, saved.commit)
+    changes = _changes(context.repository(attempt), attempt.base, saved.commit)
     return (
         ev.WorkSaved(
             task=attempt.task,
@@ -60,7 +64,7 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
 def inspect(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
     """Let the gate judge the diff; what could not be saved counts against it too."""
     plan = context.plan
-    changes = git.read_changes(context.repository(attempt), attempt.base, attempt.commit)
+    changes = _changes(context.repository(attempt), attempt.base, attempt.commit)
     objections = git.judge(
         changes,
         plan.language(attempt.task).matches,
@@ -87,8 +91,8 @@ def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event
         return (ev.CandidateBuilt(*who, onto, None, None, built.paths),)
     if onto != attempt.base:
         strange = git.beyond(
-            git.read_changes(repository, attempt.base, attempt.commit),
-            git.read_changes(repository, onto, built.commit),
+            _changes(repository, attempt.base, attempt.commit),
+            _changes(repository, onto, built.commit),
         )
         if strange:
             paths = tuple(finding.message for finding in strange)
