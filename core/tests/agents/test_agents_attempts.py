@@ -397,6 +397,24 @@ def test_without_process_descriptors_the_lock_is_watched(plain_workshop: Worksho
     assert plain_workshop.end_of(blind) == plain_workshop.end_of(held)
 
 
+def test_without_process_descriptors_a_supervisor_may_take_its_time_to_come_up(
+    plain_workshop: Workshop,
+) -> None:
+    plain_workshop.launcher = None
+    for code in range(5):
+        held = plain_workshop.launch(f"exit {code}")
+        assert plain_workshop.exit_of(Attached(held.folder, held.pid, None)).code == code
+    spec = plain_workshop.spec(":")
+    folder = plain_workshop.folder(spec)
+    folder.mkdir(parents=True)
+    held = plain_workshop.start(folder)  # It will not find a spec.
+    ended = plain_workshop.end_of(Attached(folder, held.pid, None))
+    assert isinstance(ended, Lost)
+    assert not ended.started
+    again = plain_workshop.end_of(Attached(folder, held.pid, None))
+    assert again == Lost(folder=folder, why="it was revoked before it started", started=False)
+
+
 def test_one_poll_can_watch_many_attempts(plain_workshop: Workshop) -> None:
     held = [plain_workshop.launch(f"exit {number}") for number in range(8)]
     watch = select.poll()
@@ -414,20 +432,22 @@ def test_one_poll_can_watch_many_attempts(plain_workshop: Workshop) -> None:
 def test_the_silence_of_the_coordinator_ends_the_work_and_saves_it(workshop: Workshop) -> None:
     pulse = workshop.home / "pulse"
     Heartbeat(pulse).beat()
+    size = f"$(wc -c < {workshop.lane}/work)"
     ended = workshop.run(
-        "sleep 1000 & echo work > work; sleep 1000",
+        "(while :; do echo x >> work; sleep 0.01; done) & sleep 1000",
         heartbeat=str(pulse),
         orphan_after=1.0,
         on_orphan=(
             "/bin/sh",
             "-c",
-            "cp work saved; pgrep -f 'sleep 100[0]' ; echo rescued; exit 4",
+            f"pwd; a={size}; sleep 0.1; [ $a = {size} ] && echo nobody works; exit 4",
         ),
     )
     assert ended.reason is Reason.ORPHANED
     assert ended.saved == 4
-    assert (workshop.lane / "saved").read_text() == "work\n"
-    assert read_output(ended.folder).endswith(b"rescued\n")
+    assert (workshop.lane / "work").stat().st_size > 0
+    # Not in the lane, and only when nothing changes there any more.
+    assert read_output(ended.folder) == b"/\nnobody works\n"
     assert not workshop.alive()
 
 

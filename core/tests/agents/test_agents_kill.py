@@ -133,13 +133,16 @@ def test_a_daemon_that_wiped_its_environment_is_found_by_the_last_heartbeat(
         return [
             (pid, start)
             for pid, start in status["members"]
-            if b"1234.5" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            if Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0001234.5\0"
         ]
 
     [(pid, start)] = until(recorded)
     os.kill(held.pid, signal.SIGKILL)
-    assert isinstance(workshop.end_of(held), Lost)
-    assert processes.start_of(pid) != start
+    try:
+        assert isinstance(workshop.end_of(held), Lost)
+        assert processes.start_of(pid) != start
+    finally:
+        processes.signal_exactly(pid, start, signal.SIGKILL)
 
 
 def test_an_agent_that_got_the_lock_of_a_dead_supervisor_hides_nothing(

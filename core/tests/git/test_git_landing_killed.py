@@ -238,4 +238,4 @@ def test_a_landing_killed_at_any_git_call_is_finished_by_the_next(place: Place) 
         place.git("reset", "-q", "--hard", base)
         number += 1
     landed_well(place, commit)
-    assert number > 12
+    assert number > 8

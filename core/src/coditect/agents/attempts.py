@@ -246,7 +246,7 @@ def wait(
 def _gone(attached: Attached, interrupt: threading.Event | None, until: float | None) -> bool:
     """Wait until the supervisor is gone; False if there was something else to do."""
     if not attached.has_descriptor:
-        return _unlocked(attached.folder, interrupt, until)
+        return _vanished(attached, interrupt, until)
     watch = select.poll()
     watch.register(attached, select.POLLIN)
     while not (interrupt is not None and interrupt.is_set()):
@@ -262,17 +262,35 @@ def _gone(attached: Attached, interrupt: threading.Event | None, until: float | 
     return False
 
 
-def _unlocked(folder: Path, interrupt: threading.Event | None, until: float | None) -> bool:
+def _vanished(attached: Attached, interrupt: threading.Event | None, until: float | None) -> bool:
+    """Wait as `_gone` does, by looking again and again."""
     pause = interrupt if interrupt is not None else threading.Event()
     while not pause.is_set():
-        owner = _owner(folder)
-        if owner is None or owner.get("owner") != files.CLAIMED or not _supervised(folder, owner):
+        if not _is_there(attached):
             return True
         rest = _LOOK if until is None else until - time.monotonic()
         if rest <= 0:
             return False
         pause.wait(min(_LOOK, rest))
     return False
+
+
+def _is_there(attached: Attached) -> bool:
+    owner = _owner(attached.folder)
+    if owner is None:
+        return _is_ours(attached.pid)  # It may be about to claim.
+    if owner.get("owner") == files.CLAIMED and _supervised(attached.folder, owner):
+        return True
+    _is_ours(attached.pid)
+    return False
+
+
+def _is_ours(pid: int) -> bool:
+    """Say whether a child of this process still lives; one that is dead is buried."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        return False
 
 
 def stop(folder: Path, grace: float) -> Exited | Lost:

@@ -42,7 +42,8 @@ class AttemptSpec:
     orphan_after: float | None = None
     """How long that content may stay the same before the work is ended; None: for ever."""
     on_orphan: tuple[str, ...] | None = None
-    """Run once an orphan has been ended, to save its work; with the coordinator's environment."""
+    """Run once an orphan has been ended, to save its work: in `/`, with the coordinator's
+    environment, and for at most ten minutes."""
     namespace: bool = True
     """Whether to give the agent a process namespace where the system allows it."""
     leash: bool = False

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from coditect.check import check as check_plan
 from coditect.cli import findings_view
+from coditect.cli.app import NO
+from coditect.cli.options import Json, PlanFile
+from coditect.cli.output import counted, print_json
 from coditect.findings import CoditectError, errors
 from coditect.plan import load_plan
+from coditect.report.plain import plain
+
+_NO_PLAN = frozenset({"plan-not-found", "plan-unreadable"})
 
 
-def check(
-    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+def check(plan: PlanFile, json: Json = False) -> None:
     """Prove that a plan can be carried out, or say what is wrong, where, and how to mend it.
 
-    Proves that no two tasks that may run at once can touch the same file. Exit code 0: it can be
-    carried out; 1: it has errors.
+    Proves that no two tasks that may run at once can touch the same file. Warnings and notes stop
+    nothing.
+
+    Exit code 0: it can be carried out; 1: it has errors; 2: there is no plan to read.
 
     Examples:
 
@@ -32,21 +35,28 @@ def check(
         loaded = load_plan(plan)
         findings = check_plan(loaded)
     except CoditectError as error:
+        if error.findings[0].code in _NO_PLAN:
+            raise
         loaded, findings = None, error.findings
     bad = bool(errors(findings))
     if json:
-        typer.echo(findings_view.as_json(findings, ok=not bad, plan=str(plan)))
+        print_json(findings_view.as_json(findings, ok=not bad, plan=str(plan)))
     else:
-        console = Console()
-        findings_view.show(console, findings)
+        findings_view.show(findings)
+        tally = findings_view.tally(findings)
+        line = Text("✗ " if bad else "✓ ", style="bold red" if bad else "bold green")
+        line.append(f"{plain(str(plan))}: ", style="not bold default")
         if loaded and not bad:
-            console.print(
-                f"[bold green]✓[/] {plan}: {len(loaded.tasks)} tasks, "
-                f"{len(loaded.checkpoints)} checkpoints, {len(loaded.workstreams)} workstreams; "
-                f"no two tasks that may run at once can touch the same file "
-                f"({findings_view.tally(findings)}).",
-                highlight=False,
+            counts = (
+                counted(len(loaded.tasks), "task"),
+                counted(len(loaded.checkpoints), "checkpoint"),
+                counted(len(loaded.workstreams), "workstream"),
             )
-        else:
-            console.print(f"[bold red]✗[/] {plan}: {findings_view.tally(findings)}.")
-    raise typer.Exit(1 if bad else 0)
+            tally = (
+                f"{', '.join(counts)}; no two tasks that may run at once can touch the same file "
+                f"({tally})"
+            )
+        line.append(f"{tally}.", style="not bold default")
+        Console(highlight=False).print(line)
+    if bad:
+        raise typer.Exit(NO)

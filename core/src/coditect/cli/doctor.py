@@ -110,7 +110,7 @@ def _isolation() -> _Look:
     if not isinstance(found, Exited) or not found.ok:
         return _Look(what, False, "an attempt could not be run", "See: coditect doctor --json")
     hint = f"{found.note} Agents are ended by group and marker instead.".strip()
-    return _Look(what, found.isolation != "session", found.isolation, hint, needed=False)
+    return _Look(what, found.isolation != "process-group", found.isolation, hint, needed=False)
 
 
 def _home(home: Home) -> _Look:

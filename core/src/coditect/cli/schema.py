@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
-
+from coditect.cli.output import print_json
 from coditect.plan import json_schema
 
 
@@ -18,4 +15,4 @@ def schema() -> None:
 
     - `coditect schema > plan.schema.json`
     """
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print_json(json_schema())

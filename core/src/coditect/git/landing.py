@@ -8,6 +8,7 @@ that the user can type himself.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from coditect.git import users_checkout
 from coditect.git.outcomes import Held, Landed, by_hand, held, moved_meanwhile
@@ -23,29 +24,31 @@ def land(
     Finishes a landing that was interrupted first. Killed at any instant, it may be called again.
     """
     kept: tuple[str, ...] = ()
-    for worktree in repository.checkouts(branch):
+    places = repository.worktrees()
+    shown = [each for each in places if each.branch == f"refs/heads/{branch}"]
+    for worktree in shown:
         finished = users_checkout.finish(repository, worktree, note)
         if isinstance(finished, Held):
             return finished
         kept += finished
     old = repository.head(branch)
-    if repository.is_ancestor(commit, old):
+    own, new = repository.apart(old, commit)
+    if not new:
         return Landed(branch, old, old, kept=kept)
-    if not repository.is_ancestor(old, commit):
+    if own:
         return held(
             "diverged",
             f"{branch} has commits of its own ({old[:12]}) that {commit[:12]} does not have.",
             f"Merge it yourself: `git -C {shlex.quote(str(repository.path))} merge {commit}` on "
             f"{branch}.",
         )
-    busy = _in_operation(repository, branch)
+    busy = _in_operation(places, branch)
     if busy is not None:
         return held(
             "operation",
             f"{branch} is being rebased or bisected in {busy.path}.",
             f"Finish that first, then type {by_hand(busy.path, commit)}.",
         )
-    shown = repository.checkouts(branch)
     if not shown:
         return _move(repository, branch, commit, old, note)
     if len(shown) > 1 or not update_checkout:
@@ -71,9 +74,9 @@ def _move(repository: Repository, branch: str, commit: str, old: str, note: str)
     return Landed(branch, old, commit)
 
 
-def _in_operation(repository: Repository, branch: str) -> Worktree | None:
+def _in_operation(places: Iterable[Worktree], branch: str) -> Worktree | None:
     ref = f"refs/heads/{branch}"
-    for worktree in repository.worktrees():
+    for worktree in places:
         for name in ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"):
             try:
                 said = (worktree.git_dir / name).read_text("utf-8", "replace").strip()

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from coditect.git.checkout import Checkout
@@ -22,7 +23,7 @@ from coditect.git.rules import ignore_rules
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class LaneState:
     """What a lane shows since it was last prepared."""
 
     base: str
@@ -80,7 +81,7 @@ class Lane:
         making.write_text(json.dumps(state), "utf-8")
         making.replace(self._state)
 
-    def prepared(self) -> Prepared | None:
+    def prepared(self) -> LaneState | None:
         """What the lane was last prepared for; None if that was not finished."""
         try:
             state: Mapping[str, object] = json.loads(self._state.read_text("utf-8"))
@@ -88,7 +89,7 @@ class Lane:
             return None
         submodules = state["submodules"]
         assert isinstance(submodules, list)
-        return Prepared(str(state["base"]), str(state["tree"]), tuple(map(str, submodules)))
+        return LaneState(str(state["base"]), str(state["tree"]), tuple(map(str, submodules)))
 
     @property
     def _state(self) -> Path:
@@ -104,16 +105,21 @@ class Lane:
             alternate=self.repository.objects,
             identity=self.repository.identity,
             exclude=user,
-            packed_refs=self._users_refs(),
+            packed_refs=_users_refs(self.repository),
         )
         shutil.copy2(self.checkout.private / "index", dot / "index")
 
-    def _users_refs(self) -> bytes:
-        """Give the user's tags and branches (as `origin`'s) in the form of a packed-refs file."""
-        shown = self.repository.refs.run(
-            "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"
-        )
-        old, new = b" refs/heads/", b" refs/remotes/origin/"
-        lines = [line.replace(old, new, 1) for line in shown.out.split(b"\n") if line]
-        lines.sort(key=lambda line: line.partition(b" ")[2])
-        return b"# pack-refs with: sorted \n" + b"".join(line + b"\n" for line in lines)
+
+@lru_cache(maxsize=256)
+def _users_refs(repository: Repository) -> bytes:
+    """Give the user's tags and branches (as `origin`'s) in the form of a packed-refs file.
+
+    Read once for an opened repository: what the engine lands meanwhile is in every base anyway.
+    """
+    shown = repository.refs.run(
+        "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"
+    )
+    old, new = b" refs/heads/", b" refs/remotes/origin/"
+    lines = [line.replace(old, new, 1) for line in shown.out.split(b"\n") if line]
+    lines.sort(key=lambda line: line.partition(b" ")[2])
+    return b"# pack-refs with: sorted \n" + b"".join(line + b"\n" for line in lines)

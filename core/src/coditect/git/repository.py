@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from coditect.findings import CoditectError
@@ -163,7 +164,7 @@ class Repository:
         return Git(git_dir, identity=self.identity, options=(*SAFE, *durable), hold=self.hold)
 
     def run_refs(self, run: str) -> RunRefs:
-        """The names of a run's refs."""
+        """Give the names of a run's refs."""
         return RunRefs(run)
 
     def resolve(self, ref: str) -> str | None:
@@ -193,11 +194,17 @@ class Repository:
 
     def tree_of(self, commit: str) -> str:
         """Name the tree of a commit."""
-        return self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+        return _tree_of(self, commit)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Say whether `older` is `newer` or one of its ancestors."""
         return self.git.run("merge-base", "--is-ancestor", older, newer, ok=(0, 1)).code == 0
+
+    def apart(self, one: str, other: str) -> tuple[int, int]:
+        """Count the commits that only `one` and only `other` has behind it."""
+        counts = self.git.text("rev-list", "--left-right", "--count", f"{one}...{other}")
+        left, right = counts.split()
+        return int(left), int(right)
 
     def pin(self, run: str, commit: str) -> str:
         """Keep the commit a run starts from; gives the ref. Another pin of the run is an error."""
@@ -249,6 +256,11 @@ class Repository:
             return (self.common / "info/exclude").read_bytes()
         except FileNotFoundError:
             return b""
+
+
+@lru_cache(maxsize=4096)
+def _tree_of(repository: Repository, commit: str) -> str:
+    return repository.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
 
 
 def _discover(path: Path) -> Mapping[str, str]:

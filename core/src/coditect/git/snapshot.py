@@ -26,7 +26,7 @@ from pathlib import Path
 from coditect.findings import CoditectError, Finding, Severity
 from coditect.git.checkout import copy_index
 from coditect.git.folders import is_real_folder, open_folders
-from coditect.git.lane import Lane, Prepared
+from coditect.git.lane import Lane, LaneState
 from coditect.git.plumbing import Git, GitError
 from coditect.git.portable import means_dot_git
 from coditect.git.trailers import Trailers
@@ -222,7 +222,7 @@ class _Survey:
 
 
 def _survey(
-    lane: Lane, prepared: Prepared, git: Git, limit: int, secrets: frozenset[bytes]
+    lane: Lane, prepared: LaneState, git: Git, limit: int, secrets: frozenset[bytes]
 ) -> _Survey:
     survey = _Survey(os.fsencode(lane.tree), limit, secrets)
     submodules = frozenset(os.fsencode(path) for path in prepared.submodules)

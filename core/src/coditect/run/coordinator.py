@@ -23,11 +23,11 @@ def carry_on(home: Home, run: str, watcher: Watcher) -> str | None:
     Agents at work are re-attached. Being left, or killed, at any instant loses nothing: call again.
     """
     folder = home.folder(run)
-    with RunLock(folder):
+    with RunLock(folder) as lock:
         writer = Writer(home.journal_file, run)
         try:
             book = Book(run, folder, writer.entries)
-            hands = LocalHands.open(book)
+            hands = LocalHands.open(book, lock)
             writer.append(hands.reconcile(book.state))
             book = Book(run, folder, (*book.entries, *home.journal.entries(run, len(book.entries))))
             shell = Shell(

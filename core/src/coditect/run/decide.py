@@ -79,7 +79,7 @@ def _loss(program: Program, state: State, attempt: Attempt) -> Iterator[act.Acti
         message = "its supervisor was lost too often"
         yield from _failure(program, state, attempt, "lost", message)
         return
-    alive = attempt.reason == "lost" and not attempt.inherited
+    alive = attempt.reason != "stopped" and not attempt.inherited
     yield act.Record(ev.AttemptLost(attempt.task, attempt.number, why=attempt.reason, alive=alive))
 
 
@@ -218,6 +218,11 @@ def _drain(
     own = (work.workstream,) if work else ()
     participants = tuple(dict.fromkeys((*own, *gate.participants)))
     chosen, complete = capacity.attend(participants)
+    rescue, agents = _who(program, state, work) if work else (False, ())
+    if work and complete and chosen[work.workstream] not in agents:
+        # The fallback has an agent of its own.
+        complete = agents[0] not in capacity.busy
+        chosen[work.workstream] = agents[0]
     if not complete:
         for stream in participants:
             capacity.reserved[stream] = capacity.reserved.get(stream, 0) + 1
@@ -226,12 +231,7 @@ def _drain(
     if work is None:
         until = state.now + gate.hold if gate.hold else None
         return act.Record(ev.CheckpointHeld(name, chosen, until=until))
-    rescue, agents = _who(program, state, work)
     agent = chosen.pop(work.workstream)
-    if rescue and agents[0] != agent:
-        if agents[0] in capacity.busy:
-            return None
-        agent = agents[0]
     return _start(state, capacity, work, agent, chosen, rescue=rescue)
 
 

@@ -77,13 +77,15 @@ class AttemptExited:
     task: str
     number: int
     reason: str
-    """`exit`, `timeout`, `stopped`, `orphaned` or `lost`."""
+    """`exit`, `timeout`, `stopped`, `orphaned`, `lost`, or `failed`: its supervisor was in trouble."""
     code: int | None = None
     signal: int | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
     left_processes: int = 0
     output_bytes: int = 0
     dropped_bytes: int = 0
+    again: bool = False
+    """Whether an earlier coordinator had started it, and this one found it ended."""
 
 
 @dataclass(frozen=True, slots=True)

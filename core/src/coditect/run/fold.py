@@ -67,7 +67,7 @@ class Fold:
 
     @take.register
     def _cancel_requested(self, event: ev.CancelRequested) -> None:
-        if not self._first(event.request):
+        if not self._first(event.request) or self.state.finished:
             return
         if event.task is None:
             self.state.cancelled = True
@@ -126,7 +126,7 @@ class Fold:
         elif what == "risk":
             self.state.late |= {name}
         elif what == "landing":
-            self.state.land_due = True
+            self.state.land_due = not self._all_landed()
             self.state.timers["landing"] = self.state.now + DAY
 
     @take.register
@@ -180,7 +180,10 @@ class Fold:
     @take.register
     def _attempt_exited(self, event: ev.AttemptExited) -> None:
         if attempt := self._at(event, Stage.STARTING, Stage.RUNNING):
-            self._to(attempt, Stage.EXITED, reason=event.reason, code=event.code)
+            inherited = attempt.inherited or event.again
+            self._to(
+                attempt, Stage.EXITED, reason=event.reason, code=event.code, inherited=inherited
+            )
 
     @take.register
     def _work_saved(self, event: ev.WorkSaved) -> None:
@@ -270,14 +273,20 @@ class Fold:
         self._end(attempt)
         task = self.state.tasks[attempt.task]
         self.state.tasks[attempt.task] = replace(
-            task, phase=Phase.READY, losses=task.losses + event.alive, why=f"lost: {event.why}"
+            task,
+            phase=Phase.PARKED if task.cancelled else Phase.READY,
+            losses=task.losses + event.alive,
+            rescued=task.rescued and not attempt.rescue,
+            why=f"lost: {event.why}",
         )
-        self.state.ready |= {attempt.task}
+        if not task.cancelled:
+            self.state.ready |= {attempt.task}
 
     @take.register
     def _effect_failed(self, event: ev.EffectFailed) -> None:
-        attempt = self._at(event, *Stage)
-        if attempt and attempt.stage is not Stage.PREPARED:
+        # While its processes may live it is watched until they are gone, and then its work is saved.
+        attempt = self._at(event, *(set(Stage) - {Stage.RUNNING, Stage.PREPARED}))
+        if attempt:
             self._fault(attempt, "engine", f"{event.effect}: {event.message}")
 
     def _fault(self, attempt: Attempt, fault: str, text: str) -> None:
@@ -322,11 +331,15 @@ class Fold:
         self._settle_landing()
 
     def _settle_landing(self) -> None:
-        if all(
+        if self._all_landed():
+            self.state.land_due = False
+
+    def _all_landed(self) -> bool:
+        """Whether no repository has a head that might be landed now."""
+        return all(
             head in (self.state.landed[name], self.state.held.get(name))
             for name, head in self.state.heads.items()
-        ):
-            self.state.land_due = False
+        )
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -378,7 +391,8 @@ class Fold:
         if gate.door is not Door.WAITING:
             return
         self.state.gates[event.checkpoint] = replace(gate, door=Door.OPEN, since=self.state.now)
-        self.state.land_due = self.state.land_due or self.program.settings.landing == "checkpoint"
+        if self.program.settings.landing == "checkpoint":
+            self.state.land_due = not self._all_landed()
         self._done(event.checkpoint)
 
     # --- the graph --------------------------------------------------------------------------------

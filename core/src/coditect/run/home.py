@@ -156,6 +156,12 @@ class RunLock:
         handle.flush()
         self._file = handle
 
+    @property
+    def descriptor(self) -> int:
+        """The open file; a child process that inherits it holds the lock until it ends."""
+        assert self._file is not None, "the lock is not held"
+        return self._file.fileno()
+
     def release(self) -> None:
         """Give the lock back."""
         if self._file is not None:

@@ -263,11 +263,14 @@ class Supervisor:
             self._trouble.append(trouble)
 
     def _save_orphan(self) -> None:
-        """Run the command that saves the work, now that nothing changes it any more."""
+        """Run the command that saves the work, now that nothing changes it any more.
+
+        Not in the lane: an interpreter would look there first for what it imports.
+        """
         saver = Tree(
             {
                 "argv": self._spec["on_orphan"],
-                "cwd": self._spec["cwd"],
+                "cwd": "/",
                 "env": dict(os.environ),
                 "inherit": (),
                 "namespace": False,

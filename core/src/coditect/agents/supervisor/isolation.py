@@ -4,7 +4,7 @@ The first process of a namespace is its init: when it dies the kernel kills ever
 there and lets none be started. So it is tied to the supervisor (parent-death signal, and a pipe
 whose other end the supervisor holds), and the whole tree is as mortal as the supervisor.
 
-Linux only; see pid_namespaces(7), user_namespaces(7), prctl(2). Elsewhere `isolate` says why not.
+Linux only; see pid_namespaces(7), user_namespaces(7), prctl(2).
 """
 
 from __future__ import annotations
@@ -68,11 +68,6 @@ def hide_environment() -> None:
         _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def postpone_signals() -> None:
-    """Keep signals waiting until the agent is itself, so that a request to end is not swallowed."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-
-
 def hung_up(fd: int) -> bool:
     """Say whether the other end of a pipe is closed."""
     watch = select.poll()
@@ -123,8 +118,10 @@ def _mount_proc() -> bool:
 def isolate(down: int, up: int, agent: Callable[[], NoReturn]) -> NoReturn:
     """Make the namespaces and their init; to be called in a child of the supervisor.
 
-    `down` brings words from the supervisor, `up` takes lines to it: first `init <pid>` or
-    `refused <why>`, then `ready <0|1>` (whether /proc is private), then what `_reap` says.
+    To be called with all signals blocked: the agent unblocks them once it is itself, so that a
+    request to end is never swallowed. `down` brings words from the supervisor, `up` takes lines to
+    it: first `init <pid>` or `refused <why>`, then `ready <0|1>` (whether /proc is private), then
+    what `_reap` says.
     The caller ends; the init is adopted by the supervisor.
     """
     try:
@@ -158,10 +155,10 @@ def _be_init(down: int, up: int, agent: Callable[[], NoReturn]) -> NoReturn:
     gate, let = os.pipe()
     pid = os.fork()
     if pid == 0:
-        postpone_signals()
         os.close(let)
         wait_for(GO, gate)
         agent()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.write(up, b"ready %d\n" % private)
     wait_for(GO, down)
     os.write(let, GO)

@@ -76,15 +76,25 @@ class Tree:
         self.root = (pid, processes.start_of(pid) or "")
 
     def _fork(self) -> int:
-        """Fork; the child keeps what it needs and nothing of its guardian's, above all no lock."""
+        """Fork; the child keeps what it needs and nothing of its guardian's, above all no lock.
+
+        It begins with all signals blocked: the guardian's handlers are not for it.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
-        if pid == 0:
-            keep = sorted((self._down_out, self._up, self._output_in))
-            for low, high in zip([2, *keep], [*keep, 1024], strict=True):
-                os.closerange(low + 1, high)
-        return pid
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return pid
+        signal.set_wakeup_fd(-1)
+        keep = sorted((self._down_out, self._up, self._output_in))
+        for low, high in zip([2, *keep], [*keep, 1024], strict=True):
+            os.closerange(low + 1, high)
+        return 0
 
     def _prepare_isolated(self) -> bool:
+        if not processes.LINUX:
+            self.note = "no process namespaces on this system"
+            return False
         between = self._fork()
         if between == 0:
             isolation.isolate(self._down_out, self._up, self._become_agent)
@@ -129,7 +139,6 @@ class Tree:
     def _wait_as_child(self) -> NoReturn:
         """Wait, without a namespace, until the agent may start; die with the supervisor."""
         try:
-            isolation.postpone_signals()
             guardian = os.getppid()
             isolation.die_with_parent()
             if isolation.hung_up(self._down_out) or os.getppid() != guardian:
@@ -147,7 +156,6 @@ class Tree:
             null = os.open(os.devnull, os.O_RDWR)
             for fd, source in ((0, null), (1, self._output_in), (2, self._output_in)):
                 os.dup2(source, fd)
-            signal.set_wakeup_fd(-1)
             for number in signal.valid_signals():
                 # What cannot be set (KILL, STOP, those of the C library) is as it should be.
                 with contextlib.suppress(OSError, ValueError):

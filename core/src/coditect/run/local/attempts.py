@@ -131,6 +131,7 @@ def _spec(context: Context, attempt: Attempt, lane: Lane, folder: Path) -> Attem
         orphan_after=context.settings.orphan_after,
         on_orphan=(
             sys.executable,
+            "-P",
             "-m",
             "coditect.run.local.orphan",
             str(context.folder.home),

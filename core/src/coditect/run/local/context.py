@@ -30,15 +30,19 @@ class Context:
     launcher: Launcher | None
 
     @classmethod
-    def open(cls, book: Book, launcher: Launcher | None) -> Context:
-        """Open the repositories that a run began with."""
+    def open(cls, book: Book, launcher: Launcher | None, hold: tuple[int, ...] = ()) -> Context:
+        """Open the repositories that a run began with.
+
+        `hold` has the run lock's descriptor: a git that outlives a killed coordinator keeps the
+        next one out until it has ended.
+        """
         return cls(
             run=book.run,
             plan=book.plan,
             settings=book.settings,
             folder=book.folder,
             repositories={
-                name: Repository.open(Path(path), engine_folder(book.folder, name))
+                name: Repository.open(Path(path), engine_folder(book.folder, name), hold=hold)
                 for name, path in book.started.repositories.items()
             },
             launcher=launcher,

@@ -12,6 +12,7 @@ from coditect.git import heal_locks, is_integrated
 from coditect.run import actions as act
 from coditect.run import events as ev
 from coditect.run.book import Book
+from coditect.run.home import RunLock
 from coditect.run.local import attempts, verify, work
 from coditect.run.local.context import Context
 from coditect.run.state import Stage, State
@@ -28,10 +29,10 @@ class LocalHands:
         self._verifying = threading.Lock()
 
     @classmethod
-    def open(cls, book: Book) -> LocalHands:
-        """Open what a run needs on this machine."""
+    def open(cls, book: Book, lock: RunLock) -> LocalHands:
+        """Open what a run needs on this machine; its gits share the lock."""
         launcher = Launcher()
-        return cls(Context.open(book, launcher), launcher)
+        return cls(Context.open(book, launcher, (lock.descriptor,)), launcher)
 
     def reconcile(self, state: State) -> Sequence[ev.Event]:
         """Make the journal agree with the integration refs after a restart (E3).

@@ -28,6 +28,9 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
     lane = context.lane(attempt)
     ref = context.refs.saved(attempt.task, attempt.number)
     task = context.task(attempt)
+    aside = context.attempt_folder(attempt) / "lane"
+    if aside.exists() and not lane.folder.exists():
+        aside.rename(lane.folder)  # put aside by a coordinator that was killed before it said so
     try:
         saved = git.snapshot(
             lane,
@@ -38,7 +41,6 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
             ref=ref,
         )
     except (CoditectError, OSError) as error:
-        aside = context.attempt_folder(attempt) / "lane"
         if lane.folder.exists() and not aside.exists():
             lane.folder.rename(aside)
         raise CoditectError.of(
@@ -48,6 +50,8 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
         tree = context.repository(attempt).tree_of(attempt.base)
         return (ev.WorkSaved(attempt.task, attempt.number, attempt.base, tree, "", 0),)
     changes = _changes(context.repository(attempt), attempt.base, saved.commit)
+    if any(finding.code.startswith("unsaved-") for finding in saved.findings):
+        lane.folder.rename(aside)  # git cannot keep all of it, so the folder is kept
     return (
         ev.WorkSaved(
             task=attempt.task,
@@ -76,7 +80,7 @@ def inspect(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
 
 
 def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event]:
-    """Merge the work onto a head, and see that the merge brings the work's paths and no others."""
+    """Merge the work onto a head; the merge brings the work's files and no others."""
     repository, task = context.repository(attempt), context.task(attempt)
     who = (attempt.task, attempt.number)
     built = git.build(
@@ -89,14 +93,6 @@ def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event
     )
     if isinstance(built, Conflict):
         return (ev.CandidateBuilt(*who, onto, None, None, built.paths),)
-    if onto != attempt.base:
-        strange = git.beyond(
-            _changes(repository, attempt.base, attempt.commit),
-            _changes(repository, onto, built.commit),
-        )
-        if strange:
-            paths = tuple(finding.message for finding in strange)
-            return (ev.CandidateBuilt(*who, onto, None, None, paths),)
     keep = context.refs.candidate(attempt.task, attempt.number)
     repository.refs.run("update-ref", "--no-deref", keep, built.commit)
     return (ev.CandidateBuilt(*who, onto, built.commit, built.tree),)
