@@ -20,9 +20,9 @@ from coditect.run.shell import Listener
 from coditect.run.state import State
 
 
-def main(home: str, run: str, when: str, kind: str = "", number: str = "1") -> int:
+def main(home: str, run: str, when: str, *which: str) -> int:
     """Carry the run on until the end, or until the chosen fact."""
-    left = int(number)
+    left = int(which[-1]) if which else 0
 
     def watcher(book: Book) -> Listener:
         del book
@@ -30,7 +30,7 @@ def main(home: str, run: str, when: str, kind: str = "", number: str = "1") -> i
         def listen(entry: Entry, state: State) -> None:
             nonlocal left
             del state
-            if when == "first" or (when == "kind" and entry.event.kind == kind):
+            if when == "after" or (when == "kind" and entry.event.kind == which[0]):
                 left -= 1
                 if left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)

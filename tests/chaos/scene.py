@@ -18,7 +18,7 @@ from coditect.git import Repository, history
 from coditect.plan import load_plan
 from coditect.run import events as ev
 from coditect.run.book import Book
-from coditect.run.home import Home
+from coditect.run.home import Home, ask
 from coditect.run.program import Settings
 from coditect.run.start import Workspace, begin
 
@@ -114,6 +114,10 @@ class Scene:
     def book(self) -> Book:
         """The run as the journal tells it."""
         return Book.open(self.home, self.run)
+
+    def retry(self, task: str) -> None:
+        """Ask that a parked task be tried again, as a person would."""
+        ask(self.home.folder(self.run), "retry", subject=task, by="chaos")
 
     def supervisors(self) -> list[psutil.Process]:
         """The supervisors that live now."""

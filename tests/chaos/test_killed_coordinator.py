@@ -52,7 +52,7 @@ def test_a_run_killed_after_every_journal_event_ends_in_the_undisturbed_tree(
     scene: Scene, undisturbed: dict[str, str]
 ) -> None:
     lives = 0
-    while (code := scene.live("first")) == KILLED:
+    while (code := scene.live("after", "1")) == KILLED:
         lives += 1
         assert lives < 1000, "the run does not come to an end"
     assert code == 0
