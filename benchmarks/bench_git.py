@@ -10,7 +10,7 @@ Apart from that, since they read the whole work tree by nature: the gate, saving
 it when nothing or one commit differs, the first preparation, and updating a scratch checkout. The
 floor of every step is a process that does nothing (`git version`). Milliseconds; medians.
 
-    python benchmarks/bench_git.py [--files 100000] [--rounds 15] [--json]
+    python benchmarks/bench_git.py [--files 100000] [--rounds 15] [--quick] [--json]
 """
 
 from __future__ import annotations
@@ -211,17 +211,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--files", type=int, default=100_000, help="in the large repository")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="five rounds")
     parser.add_argument("--json", action="store_true", help="print machine-readable results")
     args = parser.parse_args()
+    rounds = 5 if args.quick else args.rounds
     with tempfile.TemporaryDirectory(prefix="coditect-bench-") as folder:
-        small, large, floor = measure(Path(folder), args.files, args.rounds)
+        small, large, floor = measure(Path(folder), args.files, rounds)
     ratio = large.median("integrate") / small.median("integrate")
     steps = ("integrate", *STEPS, *REPORTED)
     if args.json:
         result = {
             "benchmark": "git",
             "files": [SMALL, args.files],
-            "rounds": args.rounds,
+            "rounds": rounds,
             "ratio": round(ratio, 3),
             "aim": AIM,
             "floor_ms": round(floor, 3),
