@@ -1,6 +1,6 @@
 """One life of a coordinator, ended by SIGKILL right after a chosen fact is in the journal.
 
-python -m chaos.life HOME RUN first          die after the first fact of this life
+python -m chaos.life HOME RUN after N        die after the N-th fact of this life
 python -m chaos.life HOME RUN kind KIND N    die after the N-th fact of a kind in this life
 python -m chaos.life HOME RUN never          live until the run is finished
 """

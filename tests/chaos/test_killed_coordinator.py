@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,4 +72,15 @@ def test_a_run_killed_at_a_kind_of_event_ends_in_the_undisturbed_tree(
     scene.finish()
     scene.assert_whole()
     scene.assert_nobody_started_twice()
+    assert scene.trees() == undisturbed
+
+
+def test_garbage_collected_between_two_lives_costs_nothing(
+    scene: Scene, undisturbed: dict[str, str]
+) -> None:
+    assert scene.live("kind", "integration_prepared", "2") == KILLED
+    for place in scene.places.values():
+        subprocess.run(["git", "-C", str(place), "gc", "-q", "--prune=now"], check=True)
+    scene.finish()
+    scene.assert_whole()
     assert scene.trees() == undisturbed

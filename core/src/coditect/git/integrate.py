@@ -64,23 +64,32 @@ def build(
     message: str,
     trailers: Trailers,
     date: int,
+    tree: str | None = None,
 ) -> Candidate | Conflict:
     """Merge `work` onto `onto` as objects only: three processes, whatever the repository's size.
 
     `work` is one commit on its base. The merge brings exactly the files that it wrote: where git
     would mix the content of both sides, or follow a rename to another path, it is a conflict. Tasks
     that live at the same time own no common path, so that none is expected.
+
+    `tree` is given if nothing was integrated since the work's base, so `onto` is that base: the
+    merge has the work's very tree then, and only its commit is made.
     """
+    if tree is not None:
+        parents = ("-p", onto, "-p", work)
+        text = trailers.under(message)
+        commit = repository.git.text("commit-tree", tree, *parents, stdin=text, date=date)
+        return Candidate(commit, tree, onto, work)
     done = repository.git.run(
         *("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work),
         options=_NO_GUESSING,
         ok=(0, 1),
     )
-    tree, *paths = done.out.split(b"\0")
+    first, *paths = done.out.split(b"\0")
     if done.code == 1:
         return Conflict(tuple(os.fsdecode(path) for path in paths if path))
     commit = repository.git.text(
-        *("commit-tree", tree, "-p", onto, "-p", work),
+        *("commit-tree", first, "-p", onto, "-p", work),
         stdin=trailers.under(message),
         date=date,
     )
@@ -92,7 +101,7 @@ def build(
     )
     if mixed:
         return Conflict(mixed)
-    return Candidate(commit, tree.decode("ascii"), onto, work, brought)
+    return Candidate(commit, first.decode("ascii"), onto, work, brought)
 
 
 def prepared(repository: Repository, run: str, candidate: Candidate, keep: str) -> Prepared:

@@ -16,7 +16,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from coditect.findings import CoditectError
@@ -24,6 +23,9 @@ from coditect.git import plumbing
 from coditect.git.gitdir import Format, write_git_dir
 from coditect.git.names import RunRefs
 from coditect.git.plumbing import OWN, SAFE, Git, GitError, Identity
+
+_TREES: dict[tuple[Path, str], str] = {}
+"""Object store and commit -> tree, which never changes: one small entry a commit looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,15 @@ class Repository:
 
     def tree_of(self, commit: str) -> str:
         """Name the tree of a commit."""
-        return _tree_of(self, commit)
+        known = _TREES.get((self.objects, commit))
+        if known is None:
+            known = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+            _TREES[self.objects, commit] = known
+        return known
+
+    def know_tree(self, commit: str, tree: str) -> None:
+        """Take note of a commit's tree, so that nobody has to ask git for it."""
+        _TREES[self.objects, commit] = tree
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Say whether `older` is `newer` or one of its ancestors."""
@@ -256,11 +266,6 @@ class Repository:
             return (self.common / "info/exclude").read_bytes()
         except FileNotFoundError:
             return b""
-
-
-@lru_cache(maxsize=4096)
-def _tree_of(repository: Repository, commit: str) -> str:
-    return repository.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
 
 
 def _discover(path: Path) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from coditect import git
 from coditect.findings import CoditectError
-from coditect.git import Conflict, Held, Landed
+from coditect.git import Conflict, GitError, Held, Landed
 from coditect.plan.model import DeliverableKind
 from coditect.run import events as ev
 from coditect.run import state as st
@@ -90,11 +90,14 @@ def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event
         message=f"Integrate {task.id}: {task.title or task.id}",
         trailers=context.trailers(attempt),
         date=_date(attempt),
+        tree=attempt.tree if onto == attempt.base else None,
     )
     if isinstance(built, Conflict):
         return (ev.CandidateBuilt(*who, onto, None, None, built.paths),)
-    keep = context.refs.candidate(attempt.task, attempt.number)
-    repository.refs.run("update-ref", "--no-deref", keep, built.commit)
+    if task.verify:
+        # Verification may take long enough for the user to collect garbage.
+        keep = context.refs.candidate(attempt.task, attempt.number)
+        repository.refs.run("update-ref", "--no-deref", keep, built.commit)
     return (ev.CandidateBuilt(*who, onto, built.commit, built.tree),)
 
 
@@ -106,13 +109,20 @@ def swap(context: Context, attempt: st.Attempt, candidate: st.Candidate) -> Sequ
     repository, name = context.repository(attempt), context.repository_name(attempt)
     hand_over(context, attempt)
     ref = context.refs.integration
-    moved = git.swap(repository, ref, candidate.commit, candidate.onto)
+    try:
+        moved = git.swap(repository, ref, candidate.commit, candidate.onto)
+    except GitError:
+        # Garbage may have been collected while nobody carried the run on; the same parents,
+        # message and date make the same commit again.
+        build(context, attempt, candidate.onto)
+        moved = git.swap(repository, ref, candidate.commit, candidate.onto)
     if not moved and not git.is_integrated(repository, ref, candidate.commit):
         raise CoditectError.of(
             "integration-ref-moved",
             f"Somebody else moved {ref} in {repository.path} away from {candidate.onto[:12]}.",
             "Only the engine moves this ref. Put it back, then: coditect resume",
         )
+    repository.know_tree(candidate.commit, candidate.tree)
     for each in context.task(attempt).deliverables:
         if each.kind is DeliverableKind.TAG:
             make_tag(context, name, each.value, candidate.commit, _date(attempt), attempt.task)
