@@ -153,8 +153,13 @@ def heal_locks(repository: Repository, run: str) -> tuple[Path, ...]:
 
 
 def is_integrated(repository: Repository, ref: str, commit: str) -> bool:
-    """Say whether a prepared commit is reachable from the integration ref (invariant E3)."""
+    """Say whether a prepared commit is reachable from the integration ref (invariant E3).
+
+    One that was collected as garbage is not: a ref would have kept it.
+    """
     head = repository.resolve(ref)
+    if repository.git.run("cat-file", "-e", commit, ok=(0, 1, 128)).code:
+        return False
     return head is not None and repository.is_ancestor(commit, head)
 
 
