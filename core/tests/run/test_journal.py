@@ -71,7 +71,7 @@ def test_events_come_back_as_they_were_in_order_and_by_run(path: Path) -> None:
     assert list(journal.entries("r")) == [*first, *second]
     assert [entry.seq for entry in journal.entries("r")] == [1, 2, 3]
     assert list(journal.entries("r", after=2)) == second
-    assert [name for name, _, _ in journal.runs()] == ["r", "other"]
+    assert sorted(name for name, _, _ in journal.runs()) == ["other", "r"]
     assert journal.entries("nobody") == ()
 
 
@@ -115,7 +115,7 @@ def test_an_empty_batch_is_nothing(path: Path) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(st.characters(), max_size=20))
+@given(st.text(st.characters(exclude_categories=()), max_size=20))
 def test_whatever_text_an_event_has_it_is_read_back(text: str) -> None:
     # Surrogates stand for bytes of file names that are no UTF-8.
     path = Path(os.environ["PYTEST_JOURNAL_TEXTS"])
@@ -140,8 +140,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.steady = 1_000_000, 50_000
-        monkeypatch.setattr(journals.time, "time_ns", lambda: self.wall * 1_000_000)
-        monkeypatch.setattr(journals.time, "monotonic_ns", lambda: self.steady * 1_000_000)
+        clocks = "coditect.run.journal.time"
+        monkeypatch.setattr(f"{clocks}.time_ns", lambda: self.wall * 1_000_000)
+        monkeypatch.setattr(f"{clocks}.monotonic_ns", lambda: self.steady * 1_000_000)
 
     def pass_(self, ms: int) -> None:
         self.wall += ms
@@ -186,7 +187,7 @@ def test_a_clock_that_is_set_forward_is_believed(path: Path, clock: Clock) -> No
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(-10**6, 10**6), st.integers(0, 1000)), max_size=12))
+@given(st.lists(st.tuples(st.integers(-(10**6), 10**6), st.integers(0, 1000)), max_size=12))
 def test_time_never_goes_back_however_the_clock_jumps(jumps: list[tuple[int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock(patch)
@@ -346,7 +347,7 @@ from coditect.run.journal import Writer
 writer = Writer(Path(sys.argv[1]), "r")
 print("ready", flush=True)
 number = len(writer.entries) // 7
-while True:
+while number < int(sys.argv[2]):
     number += 1
     writer.append([ev.TimerFired(f"{number}.{part}") for part in range(7)])
     print(number, flush=True)
@@ -360,7 +361,9 @@ def test_a_killed_writer_leaves_whole_batches_and_all_that_it_said_it_had_writte
     said = 0
     for _ in range(8):
         with subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, str(path), "1000000"],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -429,33 +432,29 @@ def test_a_reader_never_waits_for_a_writer_in_the_middle_of_a_transaction(path: 
 
 def test_readers_under_a_busy_writer_always_see_whole_batches(path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, str(path), "150"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        seen = [0]
+        seen: list[int] = []
         failures: list[BaseException] = []
 
         def read() -> None:
             try:
-                for _ in range(150):
-                    count = len(Journal(path).entries("r"))
-                    assert count % 7 == 0
-                    seen.append(count)
+                while not seen or seen[-1] < 150 * 7:
+                    seen.append(len(Journal(path).entries("r")))
+                    assert seen[-1] % 7 == 0
             except BaseException as error:  # noqa: BLE001 - told by the test
                 failures.append(error)
 
-        drain = threading.Thread(target=process.stdout.read)
-        drain.start()
-        readers = [threading.Thread(target=read) for _ in range(4)]
+        readers = [threading.Thread(target=read) for _ in range(3)]
         for reader in readers:
             reader.start()
+        process.stdout.read()
         for reader in readers:
             reader.join()
-        process.kill()
-        drain.join()
     assert not failures
-    assert max(seen) > 7
+    assert len(set(seen)) > 3
 
 
 def test_a_reader_that_never_ends_its_look_does_not_stop_the_writer(path: Path) -> None:
@@ -472,9 +471,9 @@ def test_a_reader_that_never_ends_its_look_does_not_stop_the_writer(path: Path) 
 def test_a_reader_cannot_write(path: Path) -> None:
     with writing(path) as writer:
         writer.append(timers("a"))
-    with closing(journals._connect(path, write=False)) as reader:
-        with pytest.raises(sqlite3.OperationalError):
-            reader.execute("DELETE FROM event")
+    reader = journals._connect(path, write=False)
+    with closing(reader), pytest.raises(sqlite3.OperationalError):
+        reader.execute("DELETE FROM event")
 
 
 def test_two_runs_may_write_to_one_journal_at_once(path: Path) -> None:

@@ -66,6 +66,14 @@ class Ledger:
         """Give the journal's events of a kind."""
         return [entry.event for entry in self.journal if isinstance(entry.event, kind)]
 
+    def door(self, gate: str) -> str:
+        """Say where a checkpoint is."""
+        return str(self.state.gates[gate].door)
+
+    def phase(self, task: str) -> str:
+        """Say where a task is."""
+        return str(self.state.tasks[task].phase)
+
     def start(self, task: str) -> tuple[str, int]:
         """See that a task has been started and is attached; gives the attempt."""
         self.decide()

@@ -1,5 +1,5 @@
 """The command line. `main` is the program."""
 
-from coditect.cli.main import main
+from coditect.cli.app import main
 
 __all__ = ["main"]

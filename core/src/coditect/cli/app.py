@@ -1,116 +1,99 @@
-"""The command line's frame: a table of commands, each in a file of its own, imported when asked for.
-
-`coditect --help`, `--version` and completion of commands need the table only, so they are quick.
-"""
+"""The program: runs the command line, and turns every trouble into words and an exit code."""
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
-from typing import Annotated, Any
+import os
+import sqlite3
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
-from coditect import __version__
-
-OK, NO, TROUBLE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; the answer is no (bad plan in `check`, failed run); cannot; left by Ctrl-C."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A command in the table."""
-
-    module: str
-    """Module of `coditect.cli` that has a function of the command's name."""
-    panel: str
-    """Heading of `coditect --help` that it stands under."""
-    summary: str
-    """What it does, short enough for one line of 80 columns."""
+from coditect.cli import output
+from coditect.cli.commands import app
+from coditect.cli.output import INTERRUPTED, OK, TROUBLE
+from coditect.findings import CoditectError, Finding
 
 
-_PLANS, _RUNS, _SAY, _HERE = "A plan", "Runs", "What you tell a run", "This machine"
-
-COMMANDS = {
-    "check": Entry("check", _PLANS, "Prove that a plan can be carried out, or say what is wrong."),
-    "schedule": Entry("schedule", _PLANS, "Say how long it takes, and how many agents are worth it."),
-    "rehearse": Entry("rehearse", _PLANS, "Carry it out with stand-ins, in compressed time."),
-    "run": Entry("run", _PLANS, "Carry it out: lanes, verification, merges, checkpoints."),
-    "schema": Entry("schema", _PLANS, "Print the JSON Schema of plans."),
-    "status": Entry("status", _RUNS, "Show how a run stands: what waits for what, and why."),
-    "watch": Entry("watch", _RUNS, "Look on while a run goes on."),
-    "logs": Entry("logs", _RUNS, "Print what an agent or a verification printed."),
-    "diff": Entry("diff", _RUNS, "Show what an attempt changed, integrated or not."),
-    "report": Entry("report", _RUNS, "Compare what was planned with what happened."),
-    "land": Entry("land", _RUNS, "Fast-forward target branches to what is integrated."),
-    "resume": Entry("resume", _RUNS, "Go on with a run that was left or killed."),
-    "runs": Entry("runs", _RUNS, "List all runs."),
-    "approve": Entry("ask", _SAY, "Approve a checkpoint, so that what is behind it may start."),
-    "reject": Entry("ask", _SAY, "Reject a checkpoint: nothing behind it starts."),
-    "retry": Entry("ask", _SAY, "Try a parked task or checkpoint again."),
-    "cancel": Entry("ask", _SAY, "Stop a run, or one task of it."),
-    "doctor": Entry("doctor", _HERE, "Look at what this machine offers to a run."),
-}
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    output.prepare()
+    sys.exit(_main())
 
 
-class _Command(TyperCommand):
-    """A command whose usage line shows arguments as their metavar says: `[RUN] TASK`."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        arguments = [each for each in self.get_params(ctx) if isinstance(each, TyperArgument)]
-        return [
-            *(str(each.metavar) for each in arguments if not each.hidden),
-            self.options_metavar or "",
-        ]
-
-
-class _Lazy(TyperGroup):
-    """Lists commands from the table, and imports one only when it is called or completed."""
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        for name, entry in COMMANDS.items():
-            self.add_command(
-                TyperCommand(name, short_help=entry.summary, rich_help_panel=entry.panel)
-            )
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in COMMANDS:
-            self.add_command(load(args[0]))
-        return super().resolve_command(ctx, args)
+def _main() -> int:
+    try:
+        code = app(prog_name="coditect", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else OK
+    except CoditectError as error:
+        return _tell(error.findings)
+    except TyperException as error:
+        return _tell([_usage(error)]) if error.format_message() else TROUBLE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except SystemExit as left:
+        # Completion leaves with its code; a console so that has lost its reader, who saw enough.
+        return int(left.code or OK) if "_CODITECT_COMPLETE" in os.environ else OK
+    except BrokenPipeError:
+        output.reader_gone()
+        return OK
+    except sqlite3.Error as error:
+        return _tell([_journal(error)])
+    except OSError as error:
+        return _tell([_refused(error)])
+    except Exception as error:  # noqa: BLE001 - nobody is to see a stack trace
+        return _tell([_bug(error)])
 
 
-def load(name: str) -> Any:
-    """Import a command and give it whole, with its options."""
-    module = importlib.import_module(f"coditect.cli.{COMMANDS[name].module}")
-    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    single.command(name, cls=_Command)(getattr(module, name))
-    return typer.main.get_command(single)
+def _tell(findings: Sequence[Finding]) -> int:
+    """Tell what is wrong: to a person on stderr; with `--json` as a line on stdout."""
+    from coditect.cli import findings_view  # noqa: PLC0415 - start-up stays quick without it
+
+    try:
+        if "--json" in sys.argv:
+            output.print_json(findings_view.as_json(findings, ok=False), line=True)
+            sys.stdout.flush()
+        else:
+            findings_view.show(findings, stderr=True)
+    except (OSError, SystemExit):
+        output.reader_gone()  # There is nobody to tell; the exit code says it.
+    return TROUBLE
 
 
-app = typer.Typer(
-    cls=_Lazy,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Carries out a software plan with several coding agents at once.",
-    epilog="Start here: [bold]coditect check PLAN[/], then schedule, rehearse and run it. "
-    "Runs are kept in $CODITECT_HOME (default ~/.local/state/coditect).",
-)
+def _usage(error: TyperException) -> Finding:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "coditect"
+    return Finding("bad-usage", error.format_message(), f"See: {path} --help")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"coditect {__version__}")
-        raise typer.Exit
+def _refused(error: OSError) -> Finding:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return Finding(
+        "system-refuses",
+        f"The system refuses: {where}{error.strerror or error}.",
+        "Mend that and try again; `coditect doctor` looks at what runs need.",
+    )
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    del version
+def _journal(error: sqlite3.Error) -> Finding:
+    return Finding(
+        "journal-unreadable",
+        f"The journal of runs cannot be read or written: {error}.",
+        "Look for a full disk or missing rights; `coditect doctor` shows where the journal is.",
+    )
+
+
+def _bug(error: Exception) -> Finding:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="coditect-", suffix=".trace", delete=False
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return Finding(
+        "internal-error",
+        f"This is a bug in coditect: {type(error).__name__}: {error}",
+        f"Please report it, with the trace in {file.name}.",
+    )

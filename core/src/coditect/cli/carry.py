@@ -2,63 +2,103 @@
 
 from __future__ import annotations
 
-import json as codec
-import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
-from coditect.cli.app import INTERRUPTED, NO
+from coditect.cli import output
 from coditect.cli.look import Look
+from coditect.cli.output import INTERRUPTED, NO
 from coditect.findings import CoditectError
+from coditect.plan.source import read_source
 from coditect.report.lines import Lines
 from coditect.report.live_screen import show_live
-from coditect.report.plain import escaped
+from coditect.report.plain import plain
 from coditect.run import events as ev
 from coditect.run.book import Book
 from coditect.run.coordinator import carry_on
 from coditect.run.home import Home
 from coditect.run.shell import Listener
-from coditect.run.state import State
+from coditect.run.state import Door, Phase, State
+
+
+def home_to_write() -> Home:
+    """Give the home of runs, or say at once that nothing can be written there."""
+    home = Home()
+    try:
+        home.path.mkdir(parents=True, exist_ok=True)
+        probe = home.path / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise CoditectError.of(
+            "home-unwritable",
+            f"Runs are kept in {home.path}, where nothing can be written: {error.strerror}.",
+            "Set CODITECT_HOME to a folder of yours.",
+        ) from error
+    return home
 
 
 def read(plan: Path) -> str:
-    """Read a plan's text, so that what is checked is what is recorded."""
-    try:
-        return plan.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CoditectError.of(
-            "plan-unreadable", f"{plan} cannot be read: {error}.", "Name a plan, a YAML file."
-        ) from error
+    """Read a plan's text once, so that what is checked is what is recorded."""
+    return read_source(plan)
 
 
 def say(text: str, *, json: bool) -> None:
     """Tell a person something that is no result; machines get it on stderr."""
-    typer.echo(text, err=json)
+    typer.echo(plain(text), err=json)
 
 
 def carry(home: Home, run: str, *, json: bool) -> str | None:
     """Carry a run on until it ends or is left, and show it meanwhile; gives the outcome."""
     console = Console()
     if json:
-        return carry_on(home, run, lambda _: _as_json)
-    if not console.is_terminal:
-        return carry_on(home, run, lambda book: _lines(console, book))
+        return carry_on(home, run, lambda _: _while_heard(_as_json))
+    if not can_draw(console):
+        return carry_on(home, run, lambda book: _while_heard(_lines(console, book)))
     return _on_screen(console, home, run)
+
+
+def can_draw(console: Console) -> bool:
+    """Whether a picture can be drawn over and over; a dumb terminal gets lines, as a file does."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def conclude(home: Home, run: str, outcome: str | None, *, json: bool) -> None:
     """Say how it ended and what can be done next, and leave with the exit code that says so."""
     if outcome is None:
-        say(f"Left {run}; its agents go on. Go on with: coditect resume {run}", json=json)
-        sys.exit(INTERRUPTED)
-    for event in _held(Book.open(home, run)):
-        say(f"Not landed in {event.repository}: {event.reason} {event.hint}", json=json)
+        say(f"Left {run}; its agents go on.", json=json)
+        say(f"Go on with: coditect resume {run}", json=json)
+        raise typer.Exit(INTERRUPTED)
+    for line in _after(Book.open(home, run), outcome):
+        say(line, json=json)
     say(f"{run} {outcome}. See: coditect report {run}", json=json)
     if outcome != "succeeded":
         raise typer.Exit(NO)
+
+
+def _after(book: Book, outcome: str) -> Iterator[str]:
+    """What is left for a person to do."""
+    held = _held(book)
+    for event in held:
+        yield f"Not landed in {event.repository}: {event.reason} {event.hint}"
+    if held and not book.settings.update_checkout:
+        yield f"To move a clean checkout along: coditect land {book.run} --update-checkout"
+    if outcome != "failed":
+        return
+    parked = [name for name, task in book.state.tasks.items() if task.phase is Phase.PARKED]
+    parked += [name for name, gate in book.state.gates.items() if gate.door is Door.PARKED]
+    rejected = [name for name, gate in book.state.gates.items() if gate.door is Door.REJECTED]
+    for name in parked:
+        yield f"{name} is parked. Look: coditect logs {book.run} {name} --verify"
+        yield f"Once that is mended: coditect retry {book.run} {name}"
+    for name in rejected:
+        yield f"{name} is rejected. To let it pass: coditect approve {book.run} {name}"
+    if parked or rejected:
+        yield f"Then go on with: coditect resume {book.run}"
 
 
 def _held(book: Book) -> list[ev.LandingHeld]:
@@ -71,10 +111,31 @@ def _held(book: Book) -> list[ev.LandingHeld]:
     return [event for name, event in sorted(last.items()) if name in book.state.held]
 
 
+def event_json(entry: ev.Entry) -> dict[str, object]:
+    """Give a journal's entry as plain data: its place and kind first, then what it says."""
+    body = {"seq": entry.seq, "at": entry.at, "kind": entry.event.kind}
+    return {**body, **ev.to_body(entry.event)}
+
+
 def _as_json(entry: ev.Entry, state: State) -> None:
     del state
-    body = {"seq": entry.seq, "at": entry.at, "kind": entry.event.kind}
-    typer.echo(escaped(codec.dumps({**body, **ev.to_body(entry.event)}, ensure_ascii=False)))
+    output.print_json(event_json(entry), line=True)
+
+
+def _while_heard(listener: Listener) -> Listener:
+    """Tell a listener as long as somebody reads what it prints: a lost reader stops no run."""
+    heard = True
+
+    def hear(entry: ev.Entry, state: State) -> None:
+        nonlocal heard
+        if heard:
+            try:
+                listener(entry, state)
+            except (BrokenPipeError, SystemExit):  # the latter is how a console puts it
+                heard = False
+                output.reader_gone()
+
+    return hear
 
 
 def _lines(console: Console, book: Book) -> Lines:

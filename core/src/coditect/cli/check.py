@@ -8,9 +8,8 @@ from rich.text import Text
 
 from coditect.check import check as check_plan
 from coditect.cli import findings_view
-from coditect.cli.app import NO
 from coditect.cli.options import Json, PlanFile
-from coditect.cli.output import counted, print_json
+from coditect.cli.output import NO, counted, print_json
 from coditect.findings import CoditectError, errors
 from coditect.plan import load_plan
 from coditect.report.plain import plain

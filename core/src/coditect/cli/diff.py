@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as codec
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from coditect.cli.options import Json, run_and
+from coditect.cli.options import Attempt, Json, complete_names, run_and
+from coditect.cli.output import counted, print_json
 from coditect.findings import CoditectError
 from coditect.git import Repository, read_changes
 from coditect.plan.suggest import did_you_mean
@@ -22,20 +21,29 @@ from coditect.run.start import engine_folder
 
 def diff(
     names: Annotated[
-        list[str], typer.Argument(metavar="[RUN] TASK", help="The newest run if none is named.")
+        list[str],
+        typer.Argument(
+            metavar="[RUN] TASK",
+            help="The newest run if none is named.",
+            autocompletion=complete_names(tasks=True, checkpoints=False),
+        ),
     ],
-    attempt: Annotated[
-        int | None, typer.Option("--attempt", "-n", help="Which attempt; the last if left out.")
-    ] = None,
+    attempt: Attempt = None,
     stat: Annotated[bool, typer.Option("--stat", help="Only the paths.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The very bytes, with binary files, for `git apply`.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what an attempt changed, integrated or not: its saved work against its base.
+
+    Control characters are left out, so that no agent commands your terminal.
 
     Examples:
 
     - `coditect diff greeting`
     - `coditect diff greeting --attempt 1 --stat`
+    - `coditect diff greeting --raw | git apply`
     """
     run, task = run_and(names, "task")
     book = Book.open(Home(), run)
@@ -49,46 +57,50 @@ def diff(
     repository = Repository.open(path, engine_folder(book.folder, name))
     changes = read_changes(repository, base, work).changes
     if json:
-        data = {
-            "run": book.run,
-            "task": task,
-            "attempt": number,
-            "repository": name,
-            "base": base,
-            "work": work,
-            "paths": [plain(change.path) for change in changes],
-        }
-        typer.echo(codec.dumps(data, indent=2))
+        print_json(
+            {
+                "run": book.run,
+                "task": task,
+                "attempt": number,
+                "repository": name,
+                "base": base,
+                "work": work,
+                "paths": [plain(change.path) for change in changes],
+            }
+        )
+    elif raw:
+        patch = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", base, work)
+        typer.echo(repository.git.run(*patch).out, nl=False)
     elif stat or not changes:
-        typer.echo(f"{task}, attempt {number}: {len(changes)} paths in {name}")
+        typer.echo(f"{task}, attempt {number}: {counted(len(changes), 'path')} in {name}")
         for change in changes:
             mark = "A" if change.added else "D" if change.removed else "M"
             typer.echo(f"  {mark} {plain(change.path)}")
     else:
-        out = repository.git.run("diff", "--no-ext-diff", "--no-color", base, work).out
-        for line in out.decode("utf-8", "replace").splitlines():
-            sys.stdout.write(plain(line.replace("\t", "    ")) + "\n")
+        told = repository.git.run(
+            "diff", "--no-ext-diff", "--no-textconv", "--no-color", base, work
+        )
+        for line in told.out.decode("utf-8", "replace").split("\n")[:-1]:
+            typer.echo(plain(line.replace("\t", "    ")))
 
 
 def _work(book: Book, task: str, attempt: int | None) -> tuple[int, str, str]:
     """Find an attempt's base and saved work in the journal."""
-    bases = {
-        entry.event.number: entry.event.base
-        for entry in book.entries
-        if isinstance(entry.event, ev.AttemptStarted) and entry.event.task == task
-    }
-    works = {
-        entry.event.number: entry.event.commit
-        for entry in book.entries
-        if isinstance(entry.event, ev.WorkSaved) and entry.event.task == task
-    }
+    bases: dict[int, str] = {}
+    works: dict[int, str] = {}
+    for entry in book.entries:
+        match entry.event:
+            case ev.AttemptStarted(task=name, number=number, base=base) if name == task:
+                bases[number] = base
+            case ev.WorkSaved(task=name, number=number, commit=commit) if name == task:
+                works[number] = commit
     number = attempt or max(works, default=0)
     if number not in works:
         raise CoditectError.of(
             "no-work",
-            f"Nothing of {task} is saved yet."
-            if not attempt
-            else f"Attempt {number} saved nothing.",
+            f"Attempt {number} of {task} saved nothing."
+            if attempt
+            else f"Nothing of {task} is saved yet.",
             f"See how it stands: coditect status {book.run}",
         )
     return number, bases[number], works[number]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json as codec
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from coditect.cli.app import NO
 from coditect.cli.options import Json, Run
-from coditect.git import Held, Repository
-from coditect.git import land as land_branch
+from coditect.cli.output import NO, print_json
+from coditect.report.plain import plain
 from coditect.run import events as ev
 from coditect.run.book import Book
 from coditect.run.home import Home, RunLock
 from coditect.run.journal import Writer
-from coditect.run.start import engine_folder
+from coditect.run.local.context import Context
+from coditect.run.local.work import land as land_branch
 
 
 def land(
@@ -27,10 +26,12 @@ def land(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fast-forward the target branches to what a run has integrated.
+    """Fast-forward the target branches to what a run has integrated, and push them if it pushes.
 
     A run does this by itself, except where the branch is checked out and you did not allow it to
-    touch the checkout. Exit code 1: a branch could not be moved, and why.
+    touch the checkout. Needs that nobody is carrying the run on.
+
+    Exit code 1: a branch could not be moved, and why.
 
     Examples:
 
@@ -38,40 +39,50 @@ def land(
     - `coditect land hello --update-checkout`
     """
     home = Home()
-    book = Book.open(home, run)
-    rows = []
-    with RunLock(book.folder):
+    wanted = Book.open(home, run)
+    with RunLock(wanted.folder):
+        book = Book.open(home, wanted.run)
+        events = _land(book, update_checkout=update_checkout)
         writer = Writer(home.journal_file, book.run)
         try:
-            for name, head in sorted(book.state.heads.items()):
-                event = _land(book, name, head, update_checkout=update_checkout)
-                writer.append([event])
-                rows.append({"kind": event.kind, **ev.to_body(event)})
+            writer.append(event for event in events if _is_news(book, event))
         finally:
             writer.close()
+    held = any(isinstance(event, ev.LandingHeld) for event in events)
     if json:
-        typer.echo(codec.dumps({"run": book.run, "branches": rows}, indent=2))
-    for row in rows:
-        if not json and row["kind"] == "landed":
-            typer.echo(f"{row['repository']}: {row['branch']} is at {row['commit'][:12]}.")
-        elif not json:
-            typer.echo(f"{row['repository']}: not moved. {row['reason']} {row['hint']}")
-    if any(row["kind"] != "landed" for row in rows):
+        rows = [{"kind": event.kind, **ev.to_body(event)} for event in events]
+        print_json({"run": book.run, "branches": rows})
+    else:
+        for event in events:
+            typer.echo(plain(_said(event)))
+        if held and not update_checkout:
+            typer.echo(
+                f"To move a clean checkout along: coditect land {book.run} --update-checkout"
+            )
+    if held:
         raise typer.Exit(NO)
 
 
-def _land(book: Book, name: str, head: str, *, update_checkout: bool) -> ev.Landed | ev.LandingHeld:
-    path = Path(book.started.repositories[name])
-    repository = Repository.open(path, engine_folder(book.folder, name))
-    branch = book.plan.repositories[name].branch
-    outcome = land_branch(
-        repository,
-        branch,
-        head,
-        update_checkout=update_checkout,
-        note=f"coditect: land {book.run}",
-    )
-    if isinstance(outcome, Held):
-        finding = outcome.finding
-        return ev.LandingHeld(name, branch, head, finding.message, finding.hint)
-    return ev.Landed(name, branch, head)
+def _land(book: Book, *, update_checkout: bool) -> list[ev.Landed | ev.LandingHeld]:
+    context = Context.open(book, None)
+    allowed = context.settings.update_checkout or update_checkout
+    context = replace(context, settings=replace(context.settings, update_checkout=allowed))
+    return [
+        event
+        for name, head in sorted(book.state.heads.items())
+        for event in land_branch(context, name, head)
+        if isinstance(event, (ev.Landed, ev.LandingHeld))
+    ]
+
+
+def _is_news(book: Book, event: ev.Landed | ev.LandingHeld) -> bool:
+    """Whether the journal does not say so already."""
+    name, state = event.repository, book.state
+    known = state.held.get(name) or state.landed.get(name)
+    return isinstance(event, ev.LandingHeld) or known != event.commit or name in state.held
+
+
+def _said(event: ev.Landed | ev.LandingHeld) -> str:
+    if isinstance(event, ev.Landed):
+        return f"{event.repository}: {event.branch} has all of integration ({event.commit[:12]})."
+    return f"{event.repository}: {event.branch} is not moved. {event.reason} {event.hint}"

@@ -12,6 +12,9 @@ import typer
 
 from coditect.report.plain import escaped
 
+OK, NO, TROUBLE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; the answer is no (bad plan in `check`, failed run); cannot; left by Ctrl-C."""
+
 
 def prepare() -> None:
     """Make the standard streams fit for use, whoever started the program in whatever way.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from coditect.cli import carry
-from coditect.cli.options import Json
+from coditect.cli.options import JsonLines, PlanFile
 from coditect.findings import CoditectError
 from coditect.plan import load_plan
 from coditect.plan.durations import parse_duration
@@ -19,18 +19,20 @@ from coditect.run.start import Workspace, begin
 
 
 def rehearse(
-    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
+    plan: PlanFile,
     into: Annotated[
         Path, typer.Option("--into", help="Folder for the rehearsal's own repositories.")
     ] = Path("rehearsal"),
-    pace: Annotated[str, typer.Option(help="How long a planned hour takes.")] = "1s",
+    pace: Annotated[
+        str, typer.Option("--pace", help="How long a planned hour takes: 200ms, 1s, 1m.")
+    ] = "1s",
     ask: Annotated[
         bool, typer.Option("--ask", help="Wait for a person at checkpoints, as a run does.")
     ] = False,
     new: Annotated[
         bool, typer.Option("--new", help="Start afresh though an unfinished rehearsal is there.")
     ] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Carry a plan out with stand-ins in compressed time, in repositories of its own.
 
@@ -40,19 +42,19 @@ def rehearse(
 
     Kill it and give the same command again: it goes on where it was.
 
+    Exit code 0: everything is integrated; 1: it ended otherwise; 130: left by Ctrl-C.
+
     Examples:
 
     - `coditect rehearse plans/coditect-cloud.yaml`
     - `coditect rehearse plan.yaml --pace 200ms --into /tmp/rehearsal`
     """
-    home, text = Home(), carry.read(plan)
+    tempo, text = _pace(pace), carry.read(plan)
     loaded = load_plan(plan, text=text)
-    top = into.absolute()
+    home, top = carry.home_to_write(), into.absolute()
     run = None if new else _unfinished(home, loaded.digest, top)
     if run is None:
-        settings = Settings(
-            rehearse=True, pace=_pace(pace), approve_all=not ask, update_checkout=True
-        )
+        settings = Settings(rehearse=True, pace=tempo, approve_all=not ask, update_checkout=True)
         run = home.new_run(loaded.name)
         begin(home, loaded, plan, text, settings, Workspace(top / run, {}, create=True), run)
         carry.say(f"Rehearsing {plan} in {top / run}.", json=json)
@@ -72,7 +74,7 @@ def _pace(text: str) -> int:
     except ValueError as error:
         raise CoditectError.of(
             "bad-option",
-            f"`--pace {text}` is no duration: {error}.",
+            f"`--pace {text}` is no duration: {str(error).rstrip('.')}.",
             "Write how long a planned hour takes, such as 500ms, 1s or 2m.",
         ) from error
 
@@ -80,8 +82,11 @@ def _pace(text: str) -> int:
 def _unfinished(home: Home, digest: str, top: Path) -> str | None:
     """Find the newest unfinished rehearsal of this very plan in this folder."""
     for run, _, _ in reversed(home.journal.runs()):
-        book = Book.open(home, run)
-        inside = all(Path(path).is_relative_to(top) for path in book.started.repositories.values())
-        if inside and book.settings.rehearse and book.plan.digest == digest:
-            return None if book.state.finished else run
+        try:
+            book = Book.open(home, run)
+            inside = all(Path(at).is_relative_to(top) for at in book.started.repositories.values())
+            if inside and book.settings.rehearse and book.plan.digest == digest:
+                return None if book.state.finished else run
+        except CoditectError:
+            continue  # Written by another version: no concern of this rehearsal.
     return None

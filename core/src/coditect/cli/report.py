@@ -11,11 +11,13 @@ import typer
 from rich.console import Console
 
 from coditect.cli.options import Json, Run
+from coditect.cli.output import print_json
 from coditect.findings import CoditectError
-from coditect.git import Repository, history
+from coditect.git import Repository, RunRefs, history
 from coditect.report.actual import actual
+from coditect.report.plain import plain
 from coditect.report.rework import Changes
-from coditect.report.run_json import dumps
+from coditect.report.run_json import as_json
 from coditect.report.run_page import run_page
 from coditect.report.run_report import RunReport
 from coditect.report.run_text import show
@@ -49,14 +51,14 @@ def report(
             html.write_text(run_page(found), encoding="utf-8")
         except OSError as error:
             raise CoditectError.of(
-                "not-written", f"{html} cannot be written: {error}.", "Name another file."
+                "cannot-write", f"{html} cannot be written: {error.strerror}.", "Name another file."
             ) from error
     if json:
-        typer.echo(dumps(found))
+        print_json(as_json(found))
         return
     show(Console(), found, tasks=not brief)
     if html is not None:
-        typer.echo(f"Page: {html}")
+        typer.echo(plain(f"Page: {html}"))
 
 
 def read_report(home: Home, run: str | None) -> RunReport:
@@ -80,8 +82,7 @@ def _changes(book: Book) -> Changes | None:
     @cache
     def of(repository: str) -> dict[str, tuple[str, ...]]:
         opened = repositories[repository]
-        ref = opened.run_refs(book.run).integration
-        merges = history(opened, book.started.bases[repository], ref)
+        merges = history(opened, book.started.bases[repository], RunRefs(book.run).integration)
         return {merge.commit: merge.paths for merge in merges}
 
     def changes(repository: str, commit: str) -> Sequence[str]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from coditect.cli import carry
-from coditect.cli.options import Json
+from coditect.cli.options import JsonLines, PlanFile
 from coditect.findings import CoditectError
 from coditect.plan import load_plan
-from coditect.run.home import Home
 from coditect.run.program import Settings
 from coditect.run.start import Workspace, begin, unfinished
-
-POLICIES = ("continuous", "daily", "checkpoint", "end")
 
 Repositories = Annotated[
     list[str],
@@ -25,8 +22,16 @@ Repositories = Annotated[
 ]
 
 
+_STAND_IN_PACE = 1000
+"""Milliseconds an hour takes where the plan names stand-ins only; `rehearse` lets one choose."""
+_UNPROTECTED = (
+    "Agents have your rights: there is no sandbox yet. Only the gate protects, and it keeps what "
+    "they do not own out of the integration."
+)
+
+
 def run(
-    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
+    plan: PlanFile,
     workspace: Annotated[
         Path, typer.Option("--workspace", "-C", help="Folder that holds the plan's repositories.")
     ] = Path(),
@@ -35,14 +40,16 @@ def run(
         bool, typer.Option("--create", help="Make repositories that are missing.")
     ] = False,
     landing: Annotated[
-        str, typer.Option(help="When target branches move: " + ", ".join(POLICIES) + ".")
+        Literal["continuous", "daily", "checkpoint", "end"],
+        typer.Option("--landing", help="When target branches move."),
     ] = "continuous",
     update_checkout: Annotated[
         bool,
         typer.Option("--update-checkout", help="Move a clean checkout of the branch along."),
     ] = False,
     push: Annotated[
-        str | None, typer.Option(metavar="REMOTE", help="Push target branches after landing.")
+        str | None,
+        typer.Option("--push", metavar="REMOTE", help="Push target branches there after landing."),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Approve every checkpoint without a person.")
@@ -50,7 +57,7 @@ def run(
     new: Annotated[
         bool, typer.Option("--new", help="Start afresh though an unfinished run is there.")
     ] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Carry a plan out: each agent in its own lane, verified, merged, stopped at checkpoints.
 
@@ -67,20 +74,23 @@ def run(
     - `coditect run plan.yaml -r app=../app --landing checkpoint`
     - `coditect run plan.yaml --yes --json > events.jsonl`
     """
-    if landing not in POLICIES:
-        raise CoditectError.of(
-            "bad-option",
-            f"There is no landing policy `{landing}`.",
-            f"One of: {', '.join(POLICIES)}",
-        )
-    home, text = Home(), carry.read(plan)
-    loaded = load_plan(plan, text=text)
     place = Workspace(workspace.absolute(), _overrides(repository), create)
+    text = carry.read(plan)
+    loaded = load_plan(plan, text=text)
+    home = carry.home_to_write()
     going_on = None if new else unfinished(home, loaded, list(place.paths(loaded).values()))
     if going_on is None:
+        stand_ins = all(agent.adapter == "rehearsal" for agent in loaded.agents.values())
         settings = Settings(
-            landing=landing, update_checkout=update_checkout, push=push, approve_all=yes
+            rehearse=stand_ins,
+            pace=_STAND_IN_PACE if stand_ins else 0,
+            landing=landing,
+            update_checkout=update_checkout,
+            push=push,
+            approve_all=yes,
         )
+        if not stand_ins:
+            carry.say(_UNPROTECTED, json=json)
         run_id = begin(home, loaded, plan, text, settings, place)
     else:
         run_id = going_on

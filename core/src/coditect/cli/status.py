@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json as codec
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from coditect.cli.look import Look
 from coditect.cli.options import Json, Run
+from coditect.cli.output import print_json
 from coditect.plan.model import HOUR
 from coditect.report.live_screen import Screen
-from coditect.report.plain import escaped
 from coditect.run.book import Book
 from coditect.run.explain import why
 from coditect.run.home import Home, is_running
@@ -30,12 +28,14 @@ def status(run: Run = None, json: Json = False) -> None:
     book = Book.open(home, run)
     look = Look(home, book)
     if json:
-        typer.echo(escaped(codec.dumps(_data(book, look), indent=2, ensure_ascii=False)))
+        print_json(_data(book, look))
         return
     console = Console()
     console.print(Screen(look.view()), height=max(console.height, 24))
     if not book.state.finished and not is_running(book.folder):
-        console.print(f"Nobody carries it on. Go on with: coditect resume {book.run}")
+        console.print(
+            f"Nobody carries it on. Go on with: coditect resume {book.run}", soft_wrap=True
+        )
 
 
 def _data(book: Book, look: Look) -> dict[str, Any]:

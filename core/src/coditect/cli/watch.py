@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json as codec
+import signal
 import threading
 import time
 
 import typer
 from rich.console import Console
 
+from coditect.cli.carry import can_draw, event_json
 from coditect.cli.look import Look
-from coditect.cli.options import Json, Run
+from coditect.cli.options import JsonLines, Run
+from coditect.cli.output import INTERRUPTED, print_json
 from coditect.report.lines import Lines
 from coditect.report.live_screen import show_live
-from coditect.report.plain import escaped
-from coditect.run import events as ev
 from coditect.run.book import Book
-from coditect.run.home import Home
+from coditect.run.home import Home, is_running
 
 _EVERY = 0.25
 
 
-def watch(run: Run = None, json: Json = False) -> None:
+def watch(run: Run = None, json: JsonLines = False) -> None:
     """Look on: lanes side by side, what each does, what waits for what, and when it will end.
 
-    Only reads, and never disturbs the run; Ctrl-C leaves. With `--json`, or without a terminal,
-    prints events as they come.
+    Only reads, and never disturbs the run; Ctrl-C leaves it. With `--json`, or without a terminal
+    to draw on, prints events as they come, from the first one to the end of the run.
 
     Examples:
 
@@ -35,13 +35,18 @@ def watch(run: Run = None, json: Json = False) -> None:
     home = Home()
     book = Book.open(home, run)
     console = Console()
-    if json or not console.is_terminal:
+    if not book.state.finished and not is_running(book.folder):
+        typer.echo(f"Nobody carries it on. Go on with: coditect resume {book.run}", err=True)
+    if json or not can_draw(console):
         _stream(home, book, console, json=json)
         return
-    look = Look(home, book)
-
-    show_live(console, look.fresh_view, threading.Event(), whole=True)
-    console.print(f"{book.run}: {look.follower.state.finished or 'left'}")
+    look, leave = Look(home, book), threading.Event()
+    # Not as an exception: wherever it came, the terminal has to be given back.
+    signal.signal(signal.SIGINT, lambda *_: leave.set())
+    show_live(console, look.fresh_view, leave, whole=True)
+    if leave.is_set():
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(f"{book.run} {look.follower.state.finished}. See: coditect report {book.run}")
 
 
 def _stream(home: Home, book: Book, console: Console, *, json: bool) -> None:
@@ -53,8 +58,7 @@ def _stream(home: Home, book: Book, console: Console, *, json: bool) -> None:
             seen = entry.seq
             look.take([entry])
             if json:
-                body = {"seq": entry.seq, "at": entry.at, "kind": entry.event.kind}
-                typer.echo(escaped(codec.dumps({**body, **ev.to_body(entry.event)})))
+                print_json(event_json(entry), line=True)
             else:
                 lines(entry, look.follower.state)
         if look.follower.state.finished:

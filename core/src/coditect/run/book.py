@@ -51,7 +51,14 @@ class Book:
     @cached_property
     def settings(self) -> Settings:
         """How the run is carried out."""
-        return Settings(**self.started.settings)
+        try:
+            return Settings(**self.started.settings)
+        except TypeError as error:
+            raise CoditectError.of(
+                "journal-too-new",
+                f"Run {self.run} was begun with settings that this version does not know: {error}.",
+                "The run was begun by a newer coditect; use that one for it.",
+            ) from error
 
     @cached_property
     def program(self) -> Program:

@@ -27,20 +27,20 @@ def carry_on(home: Home, run: str, watcher: Watcher) -> str | None:
         writer = Writer(home.journal_file, run)
         try:
             book = Book(run, folder, writer.entries)
-            hands = LocalHands.open(book, lock)
-            writer.append(hands.reconcile(book.state))
-            book = Book(run, folder, (*book.entries, *home.journal.entries(run, len(book.entries))))
-            shell = Shell(
-                folder,
-                book.program,
-                writer,
-                hands,
-                lanes=sum(stream.slots for stream in book.program.streams.values()),
-                listener=watcher(book),
-                entries=book.entries,
-            )
-            with _leaving(shell.leave), hands:
-                return shell.run()
+            with LocalHands.open(book, lock) as hands:
+                reconciled = writer.append(hands.reconcile(book.state))
+                book = Book(run, folder, (*book.entries, *reconciled))
+                shell = Shell(
+                    folder,
+                    book.program,
+                    writer,
+                    hands,
+                    lanes=sum(stream.slots for stream in book.program.streams.values()),
+                    listener=watcher(book),
+                    entries=book.entries,
+                )
+                with _leaving(shell.leave):
+                    return shell.run()
         finally:
             writer.close()
 

@@ -77,7 +77,7 @@ class AttemptExited:
     task: str
     number: int
     reason: str
-    """`exit`, `timeout`, `stopped`, `orphaned`, `lost`, or `failed`: its supervisor was in trouble."""
+    """`exit`, `timeout`, `stopped`, `orphaned`, `lost`, or `failed` if its supervisor did."""
     code: int | None = None
     signal: int | None = None
     usage: Mapping[str, float] = field(default_factory=dict)

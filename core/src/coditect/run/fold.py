@@ -284,7 +284,7 @@ class Fold:
 
     @take.register
     def _effect_failed(self, event: ev.EffectFailed) -> None:
-        # While its processes may live it is watched until they are gone, and then its work is saved.
+        # While its processes may live it is watched until they are gone; then its work is saved.
         attempt = self._at(event, *(set(Stage) - {Stage.RUNNING, Stage.PREPARED}))
         if attempt:
             self._fault(attempt, "engine", f"{event.effect}: {event.message}")
@@ -429,5 +429,6 @@ class Fold:
 
 def _told(items: tuple[ev.Told, ...]) -> str:
     """What refused the work, in one line."""
-    said = [str(item["message"]) for item in items if not item.get("ok", False)]
+    refused = (item for item in items if not item.get("ok", item.get("severity") == "warning"))
+    said = [str(item["message"]) for item in refused]
     return "; ".join(said[:3]) + (f" and {len(said) - 3} more" if len(said) > 3 else "")

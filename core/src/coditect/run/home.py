@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import platform
 import secrets
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,9 +25,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from coditect.agents.supervisor import processes
 from coditect.findings import CoditectError
 from coditect.run.journal import Journal
 
+_PROBES = 0.5
+"""Seconds after which whoever holds a run's lock does more than probe it."""
+_LAST_GITS = 30.0
+"""Seconds that the gits of a dead coordinator get to end."""
 _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 
 
@@ -129,7 +136,11 @@ class Home:
 
 
 class RunLock:
-    """The right to carry on a run. Held by one process; the system frees it when that dies."""
+    """The right to carry on a run. Held by one process; the system frees it when that dies.
+
+    The gits of a coordinator share its lock, so that whoever comes after one that was killed waits
+    for the last of them. Whoever only probes the lock holds it for an instant.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -137,24 +148,54 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock, or raise with who has it."""
-        self._folder.path.mkdir(parents=True, exist_ok=True)
-        handle = self._folder.lock.open("a+", encoding="utf-8")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._folder.path.mkdir(parents=True, exist_ok=True)
+            handle = self._folder.lock.open("a+", encoding="utf-8")
+            try:
+                self._wait_for(handle)
+                handle.seek(0)
+                handle.truncate()
+                json.dump({**processes.identity(os.getpid()), "host": platform.node()}, handle)
+                handle.flush()
+            except BaseException:
+                handle.close()
+                raise
+        except OSError as error:
+            raise CoditectError.of(
+                "run-folder",
+                f"The folder of run {self._folder.run} cannot be written: {error}.",
+                "See to its disk's free space and its permissions.",
+            ) from error
+        self._file = handle
+
+    def _wait_for(self, handle: IO[str]) -> None:
+        begun = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                return
             handle.seek(0)
             owner = _owner(handle.read())
-            handle.close()
+            dead = processes.is_visible(owner) and not processes.is_alive(owner)
+            if time.monotonic() - begun > (_LAST_GITS if dead else _PROBES):
+                break
+            time.sleep(0.02)
+        who = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
+        if dead:
             raise CoditectError.of(
                 "run-locked",
-                f"Run {self._folder.run} is being carried out by {owner}.",
-                f"Look on with: coditect watch {self._folder.run}",
-            ) from None
-        handle.seek(0)
-        handle.truncate()
-        json.dump({"pid": os.getpid(), "host": platform.node()}, handle)
-        handle.flush()
-        self._file = handle
+                f"Run {self._folder.run} was being carried out by {who}, which is dead; a git that "
+                "it began is still at work.",
+                "Wait until that has ended, and try again.",
+            )
+        raise CoditectError.of(
+            "run-locked",
+            f"Run {self._folder.run} is being carried out by {who}.",
+            f"Look on with: coditect watch {self._folder.run}",
+        )
 
     @property
     def descriptor(self) -> int:
@@ -181,19 +222,21 @@ class RunLock:
         self.release()
 
 
-def _owner(text: str) -> str:
+def _owner(text: str) -> dict[str, Any]:
+    """Read who a lock's file names; empty if that cannot be read."""
     try:
         data = json.loads(text)
-        return f"process {data['pid']} on {data['host']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
+    except ValueError:
+        return {}
+    known = isinstance(data, dict) and {"pid", "host"} <= data.keys()
+    return data if known else {}
 
 
 def is_running(folder: RunFolder) -> bool:
     """Whether some process carries the run on right now."""
     try:
         handle = folder.lock.open("r", encoding="utf-8")
-    except FileNotFoundError:
+    except OSError:
         return False
     with handle:
         try:
@@ -217,13 +260,18 @@ def ask(folder: RunFolder, what: str, **fields: Any) -> str:
 
 
 def asked(folder: RunFolder) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Give the requests that wait, oldest first; whoever records one removes its file after."""
-    try:
-        files = sorted(folder.inbox.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return
-    for file in files:
+    """Give the requests that wait, oldest first; whoever records one removes its file after.
+
+    What is no request is put aside, as `.refused`, so that nobody looks at it again.
+    """
+    waiting = [file for file in folder.inbox.glob("*.json") if os.path.lexists(file)]
+    for file in sorted(waiting, key=lambda file: (file.lstat().st_mtime_ns, file.name)):
         try:
-            yield file, json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            file.rename(file.with_suffix(".refused"))
+            body = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            body = None
+        if isinstance(body, dict):
+            yield file, {"request": file.stem, **body}
+        else:
+            with contextlib.suppress(OSError):
+                file.rename(file.with_suffix(".refused"))

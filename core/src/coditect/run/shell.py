@@ -8,12 +8,13 @@ between two lives of the shell, so a restart is: replay, and carry out what is w
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from coditect.agents import Heartbeat
 from coditect.findings import CoditectError
@@ -28,6 +29,12 @@ from coditect.run.state import State
 
 _LOOK = 0.25
 """Seconds between two looks at the inbox while nothing else happens."""
+_LONGEST = 60.0
+"""Seconds that an effect which came to nothing rests at most before it is tried again."""
+
+
+class Halt(CoditectError):
+    """A trouble after which going on could lose something: this life of the run ends with it."""
 
 
 class Hands(Protocol):
@@ -37,7 +44,7 @@ class Hands(Protocol):
         """Carry out an effect and give its answer; called on a thread of its own.
 
         `stop` is set when the effect is no longer wanted. Raises CoditectError or OSError when the
-        engine itself is in trouble.
+        engine itself is in trouble, and Halt when nothing may go on.
         """
         ...
 
@@ -48,6 +55,23 @@ Listener = Callable[[ev.Entry, State], None]
 
 def _unheard(entry: ev.Entry, state: State) -> None:
     """Listen to nothing."""
+
+
+class _Answer(NamedTuple):
+    """What an effect came to; no key: somebody only wants the shell to look up."""
+
+    key: act.Key | None
+    events: Sequence[ev.Event] = ()
+    trouble: bool = False
+    """Whether the engine could not carry it out."""
+
+
+class _Rest(NamedTuple):
+    """When an effect that came to nothing may be tried again."""
+
+    times: int
+    until: float
+    """On the monotonic clock, seconds."""
 
 
 class Shell:
@@ -70,25 +94,27 @@ class Shell:
         self._writer = writer
         self._hands = hands
         self._listener = listener
-        self._answers: queue.SimpleQueue[tuple[act.Key | None, Sequence[ev.Event]]] = (
-            queue.SimpleQueue()
-        )
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._flights: dict[act.Key, threading.Event] = {}
+        self._rests: dict[act.Key, _Rest] = {}
         self._leave = threading.Event()
         self._trouble: BaseException | None = None
-        self._pool = ThreadPoolExecutor(2 * lanes + 4, thread_name_prefix="effect")
         self.state = replay(program, entries)
+        # Whatever hangs (a push, a verification), there is a thread to stop an agent with.
+        most = 2 * lanes + 2 * len(self.state.heads) + len(program.gates) + 2
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="effect")
 
     def leave(self) -> None:
         """Stop carrying on, leaving agents at work; safe from a signal handler."""
         self._leave.set()
-        self._answers.put((None, ()))
+        self._answers.put(_Answer(None))
 
     def run(self) -> str | None:
         """Carry on; give the outcome, or None if it was left before the end."""
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
         try:
+            self._take_in(())  # What was asked while nobody carried the run on.
             while not self.state.finished and not self._leave.is_set():
                 self._carry_out(self._decide())
                 if not self.state.finished:
@@ -124,22 +150,28 @@ class Shell:
         for key, stop in self._flights.items():
             if key not in wants:
                 stop.set()
+        now = time.monotonic()
         for key, effect in wants.items():
-            if key not in self._flights:
+            rest = self._rests.get(key)
+            if key not in self._flights and (rest is None or rest.until <= now):
                 stop = self._flights[key] = threading.Event()
                 self._pool.submit(self._fly, key, effect, self.state, stop)
 
     def _fly(self, key: act.Key, effect: act.Effect, state: State, stop: threading.Event) -> None:
+        answer = _Answer(key)
         try:
-            events = self._hands.do(effect, state, stop)
-        except BaseException as error:  # noqa: BLE001 - a bug must end the run loudly, not hang it
-            events = ()
-            # The integration ref is the record: when it cannot be moved, nothing can go on.
-            if isinstance(error, (CoditectError, OSError)) and not isinstance(effect, act.Swap):
-                events = _trouble(effect, error)
-            else:
+            answer = _Answer(key, self._hands.do(effect, state, stop))
+        except (CoditectError, OSError) as error:
+            if isinstance(error, Halt):
                 self._trouble = error
-        self._answers.put((key, events))
+            elif isinstance(effect, act.Swap):
+                # The integration ref is the record: when it cannot be moved, nothing can go on.
+                self._trouble = _as_told(effect, error)
+            else:
+                answer = _Answer(key, _trouble(effect, error), trouble=True)
+        except BaseException as error:  # noqa: BLE001 - a bug must end the run loudly, not hang it
+            self._trouble = error
+        self._answers.put(answer)
 
     # --- waiting ---
 
@@ -147,9 +179,9 @@ class Shell:
         """Wait for an answer, a timer or a request, and record what came."""
         pause = _LOOK
         if self.state.timers:
-            due = min(self.state.timers.values()) / 1000 - time.time()
+            due = (min(self.state.timers.values()) - self._writer.now()) / 1000
             pause = min(pause, max(due, 0.0))
-        answers: list[tuple[act.Key | None, Sequence[ev.Event]]] = []
+        answers: list[_Answer] = []
         try:
             answers.append(self._answers.get(timeout=pause))
             while True:
@@ -158,31 +190,56 @@ class Shell:
             pass
         if self._trouble is not None:
             raise self._trouble
+        self._take_in(answers)
+
+    def _take_in(self, answers: Iterable[_Answer]) -> None:
+        """Record answers, timers that are due, and requests."""
         events: list[ev.Event] = []
-        for key, said in answers:
-            if key is not None:
-                del self._flights[key]
-            events.extend(said)
-        now = time.time_ns() // 1_000_000
-        events.extend(
-            ev.TimerFired(key) for key, due in sorted(self.state.timers.items()) if due <= now
-        )
+        for answer in answers:
+            if answer.key is not None:
+                del self._flights[answer.key]
+                self._let_rest(answer.key, answer)
+            events.extend(answer.events)
+        if not self.state.finished:
+            now = self._writer.now()
+            due = sorted(key for key, at in self.state.timers.items() if at <= now)
+            events.extend(map(ev.TimerFired, due))
         requests = list(asked(self._folder))
-        events.extend(
-            event for _, body in requests if (event := request_event(self._program, body))
-        )
+        for _, body in requests:
+            event = request_event(self._program, body)
+            if event and event.request not in self.state.requests:
+                events.append(event)
         if events:
             self._append(events)
         for file, _ in requests:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+    def _let_rest(self, key: act.Key, answer: _Answer) -> None:
+        """See that an effect which came to nothing, but is still wanted, is not tried at once."""
+        last = self._rests.pop(key, _Rest(0, 0.0))
+        if answer.trouble or not answer.events:
+            pause = min(_LOOK * 2.0 ** min(last.times, 20), _LONGEST)
+            self._rests[key] = _Rest(last.times + 1, time.monotonic() + pause)
 
     def _beat(self) -> None:
         """Move the counter that supervisors watch; it stands still when this process does."""
         heartbeat = Heartbeat(self._folder.heartbeat)
         while True:
-            heartbeat.beat()
+            with contextlib.suppress(OSError):  # A full disk may have room again in a second.
+                heartbeat.beat()
             if self._leave.wait(1.0):
                 return
+
+
+def _as_told(effect: act.Swap, error: CoditectError | OSError) -> CoditectError:
+    if isinstance(error, CoditectError):
+        return error
+    return CoditectError.of(
+        "integration-failed",
+        f"Task {effect.attempt.task} cannot be integrated: {error}.",
+        "See to the disk's free space and the repository's permissions, then: coditect resume",
+    )
 
 
 def _trouble(effect: act.Effect, error: Exception) -> Sequence[ev.Event]:
@@ -199,7 +256,11 @@ def _trouble(effect: act.Effect, error: Exception) -> Sequence[ev.Event]:
             return (ev.EffectFailed(attempt.task, attempt.number, name, message),)
 
 
-def request_event(program: Program, body: Mapping[str, Any]) -> ev.Event | None:
+Request: TypeAlias = ev.ApprovalRecorded | ev.RetryRequested | ev.CancelRequested
+"""What people ask of a run."""
+
+
+def request_event(program: Program, body: Mapping[str, Any]) -> Request | None:
     """Turn a request from the inbox into the fact that it was made; None if it makes no sense."""
     by, request = str(body.get("by", "somebody")), str(body.get("request", ""))
     match body:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from coditect.agents import ADAPTERS
 from coditect.check import check
 from coditect.findings import CoditectError, Finding, errors
 from coditect.git import Repository, swap
-from coditect.plan.model import Plan
+from coditect.plan.model import DeliverableKind, Plan
 from coditect.run.events import RunStarted
 from coditect.run.home import Home, RunFolder, RunLock
 from coditect.run.journal import Writer
@@ -49,21 +52,85 @@ def engine_folder(folder: RunFolder, repository: str) -> Path:
 
 
 def open_repositories(plan: Plan, workspace: Workspace, folder: RunFolder) -> dict[str, Repository]:
-    """Open every repository of a plan, or raise with what is wrong with each."""
+    """Open every repository of a plan, or raise with what is wrong with each.
+
+    Missing ones are made, if that is wanted, once nothing is wrong with the others.
+    """
+    places = workspace.paths(plan)
+    missing = {name for name, path in places.items() if workspace.create and not path.exists()}
     found: dict[str, Repository] = {}
-    date = int(time.time())
     findings: list[Finding] = []
-    for name, path in workspace.paths(plan).items():
-        engine = engine_folder(folder, name)
+    for name in places.keys() - missing:
         try:
-            if workspace.create and not path.exists():
-                Repository.create(path, plan.repositories[name].branch, engine, date=date)
-            found[name] = Repository.open(path, engine)
+            found[name] = Repository.open(places[name], engine_folder(folder, name))
         except CoditectError as error:
             findings.extend(error.findings)
+    findings.extend(_same(plan, places, found))
     if findings:
         raise CoditectError(*findings)
-    return found
+    date = int(time.time())
+    for name in sorted(missing):
+        branch = plan.repositories[name].branch
+        found[name] = Repository.create(
+            places[name], branch, engine_folder(folder, name), date=date
+        )
+    return {name: found[name] for name in places}
+
+
+def _same(
+    plan: Plan, places: Mapping[str, Path], found: Mapping[str, Repository]
+) -> Iterator[Finding]:
+    """Tell repositories of the plan that are one on disk: there, a run has one integration ref."""
+    first: dict[Path, str] = {}
+    for name, path in places.items():
+        where = found[name].common if name in found else path
+        other = first.setdefault(where.resolve(), name)
+        if other != name:
+            yield Finding(
+                "same-repository",
+                f"Repositories `{other}` and `{name}` are one and the same: {path}.",
+                "Make them one in the plan, or name another folder: coditect run -r NAME=PATH",
+                place=plan.place("repositories", name),
+            )
+
+
+def _not_runnable(plan: Plan, settings: Settings) -> Iterator[Finding]:
+    """Tell what a run needs beside a good plan: adapters for its agents."""
+    if settings.rehearse:
+        return
+    for agent in plan.agents.values():
+        if agent.adapter not in ADAPTERS:
+            yield Finding(
+                "unknown-adapter",
+                f"Agent `{agent.id}` is driven by `{agent.adapter}`, which is not installed here.",
+                f"Use one of: {', '.join(sorted(ADAPTERS))}. A rehearsal needs none.",
+                place=plan.place("agents", agent.id, "adapter"),
+            )
+
+
+def _tags(plan: Plan, repositories: Mapping[str, Repository]) -> Iterator[Finding]:
+    """Tell tags that the plan is to make and that are there already."""
+    promised = [
+        (deliverable, ("tasks", task.id, "deliverable"))
+        for task in plan.tasks.values()
+        for deliverable in task.deliverables
+    ]
+    promised += [
+        (gate.deliverable, ("checkpoints", gate.id, "deliverable"))
+        for gate in plan.checkpoints.values()
+        if gate.deliverable
+    ]
+    for each, keys in promised:
+        if each.kind is not DeliverableKind.TAG or each.repository is None:
+            continue
+        repository = repositories[each.repository]
+        if repository.resolve(f"refs/tags/{each.value}") is not None:
+            yield Finding(
+                "tag-exists",
+                f"The plan is to make the tag {each.value}, which {repository.path} has already.",
+                f"Delete it (`git -C {repository.path} tag -d {each.value}`), or plan another.",
+                place=plan.place(*keys),
+            )
 
 
 def begin(
@@ -77,46 +144,77 @@ def begin(
 ) -> str:
     """Check the plan, fix the bases, and write the run's first event; give the run's id.
 
-    Nothing is written to a repository but a ref that keeps each base from being collected.
+    Nothing is written to a repository but a ref that keeps each base from being collected, and the
+    run's integration ref. If the run cannot begin, nothing of it stays.
     """
-    bad = errors(check(plan))
+    bad = (*errors(check(plan)), *_not_runnable(plan, settings))
     if bad:
         raise CoditectError(*bad)
     run = run or home.new_run(plan.name)
     folder = home.folder(run)
+    if folder.path.exists():
+        raise CoditectError.of(
+            "run-exists", f"There is a run {run} already.", f"Go on with: coditect resume {run}"
+        )
+    try:
+        _begin(home, plan, plan_file, text, settings, workspace, folder)
+    except BaseException as error:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise CoditectError.of(
+                "run-not-begun",
+                f"Run {run} cannot begin: {error}.",
+                "See to the free space and the permissions of that place.",
+            ) from error
+        raise
+    return run
+
+
+def _begin(
+    home: Home,
+    plan: Plan,
+    plan_file: Path,
+    text: str,
+    settings: Settings,
+    workspace: Workspace,
+    folder: RunFolder,
+) -> None:
+    run = folder.run
     repositories = open_repositories(plan, workspace, folder)
     bases = {
         name: repository.head(plan.repositories[name].branch)
         for name, repository in repositories.items()
     }
+    taken = tuple(_tags(plan, repositories))
+    if taken:
+        raise CoditectError(*taken)
     problem = problem_of(plan)
     schedule = solve(problem, seconds=2.0)
     rank = ranks(problem)
-    planned = {name: (booking.start, booking.finish) for name, booking in schedule.bookings.items()}
+    started = RunStarted(
+        plan_file=str(plan_file),
+        plan_text=text,
+        bases=bases,
+        planned={name: (booked.start, booked.finish) for name, booked in schedule.bookings.items()},
+        order=tuple(sorted(rank, key=lambda name: (rank[name], name))),
+        settings=asdict(settings),
+        repositories={name: str(path) for name, path in workspace.paths(plan).items()},
+    )
     with RunLock(folder):
-        for name, repository in repositories.items():
-            repository.pin(run, bases[name])
-            swap(repository, repository.run_refs(run).integration, bases[name], None)
         writer = Writer(home.journal_file, run)
         try:
-            writer.append(
-                [
-                    RunStarted(
-                        plan_file=str(plan_file),
-                        plan_text=text,
-                        bases=bases,
-                        planned=planned,
-                        order=tuple(sorted(rank, key=lambda name: (rank[name], name))),
-                        settings=asdict(settings),
-                        repositories={
-                            name: str(path) for name, path in workspace.paths(plan).items()
-                        },
-                    )
-                ]
-            )
+            for name, repository in repositories.items():
+                repository.pin(run, bases[name])
+                swap(repository, repository.run_refs(run).integration, bases[name], None)
+            writer.append([started])
+        except BaseException:
+            for repository in repositories.values():
+                for ref in (repository.run_refs(run).base, repository.run_refs(run).integration):
+                    with contextlib.suppress(CoditectError, OSError):
+                        repository.refs.run("update-ref", "-d", ref)
+            raise
         finally:
             writer.close()
-    return run
 
 
 def unfinished(home: Home, plan: Plan, paths: Sequence[Path]) -> str | None:
@@ -125,8 +223,11 @@ def unfinished(home: Home, plan: Plan, paths: Sequence[Path]) -> str | None:
 
     wanted = sorted(str(path) for path in paths)
     for run, _, _ in reversed(home.journal.runs()):
-        book = Book.open(home, run)
-        same = sorted(book.started.repositories.values()) == wanted
-        if same and book.plan.digest == plan.digest and not book.state.finished:
-            return run
+        try:
+            book = Book.open(home, run)
+            same = sorted(book.started.repositories.values()) == wanted
+            if same and book.plan.digest == plan.digest and not book.state.finished:
+                return run
+        except CoditectError:
+            continue  # Written by another version, or broken: it keeps nobody from beginning anew.
     return None

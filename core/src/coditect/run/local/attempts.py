@@ -11,6 +11,7 @@ from pathlib import Path
 
 from coditect import agents
 from coditect.agents import Assignment, Attached, AttemptSpec, Exited, Lost, Running, recover
+from coditect.findings import CoditectError
 from coditect.git import Lane, checkout_tree
 from coditect.plan.model import DeliverableKind, Task
 from coditect.run import events as ev
@@ -28,18 +29,31 @@ Holds = dict[tuple[str, int], Attached]
 """Attempts that this coordinator started and nobody waits for yet."""
 
 
-def launch(context: Context, attempt: Attempt, holds: Holds) -> Sequence[ev.Event]:
+def launch(
+    context: Context, attempt: Attempt, holds: Holds, *, cancelled: bool
+) -> Sequence[ev.Event]:
     """Start an attempt, or find it again if an earlier coordinator had begun to.
 
-    An attempt folder exists before its supervisor can: without one, nobody was started.
+    A spec exists before its supervisor can: without one, nobody was started, and nobody is if the
+    attempt was cancelled meanwhile.
     """
     folder = context.attempt_folder(attempt)
     if (folder / "spec.json").exists():
-        return _found(attempt, recover(folder))
+        found = recover(folder)
+        if isinstance(found, Lost) and not found.started:
+            return (ev.AttemptLost(attempt.task, attempt.number, why=found.why),)
+        return _found(attempt, found, again=True)
+    if cancelled:
+        why = "it was cancelled before it started"
+        return (ev.AttemptLost(attempt.task, attempt.number, why=why),)
     lane = context.lane(attempt)
     lane.prepare(attempt.base)
     spec = _spec(context, attempt, lane, folder)
-    held = agents.launch(folder, spec, context.launcher)
+    try:
+        held = agents.launch(folder, spec, context.launcher)
+    except BaseException:
+        agents.stop(folder, grace=0.0)  # Whoever was started over it is not to work unseen.
+        raise
     holds[attempt.task, attempt.number] = held
     return (ev.AttemptAttached(attempt.task, attempt.number, held.pid),)
 
@@ -51,14 +65,14 @@ def watch(
     folder = context.attempt_folder(attempt)
     held = holds.pop((attempt.task, attempt.number), None)
     if held is None and not attempt.inherited:
-        return _found(attempt, recover(folder))
+        return _found(attempt, recover(folder), again=True)
     held = held or agents.attach(folder)
     if held is None:
         found = recover(folder)
-        return () if isinstance(found, Running) else _found(attempt, found)
+        return () if isinstance(found, Running) else _found(attempt, found, again=False)
     with held:
         ended = agents.wait(held, interrupt=leave)
-    return () if ended is None else _found(attempt, ended)
+    return () if ended is None else _found(attempt, ended, again=False)
 
 
 def stop(context: Context, attempt: Attempt) -> Sequence[ev.Event]:
@@ -67,7 +81,7 @@ def stop(context: Context, attempt: Attempt) -> Sequence[ev.Event]:
     return ()
 
 
-def _found(attempt: Attempt, found: Running | Exited | Lost) -> Sequence[ev.Event]:
+def _found(attempt: Attempt, found: Running | Exited | Lost, *, again: bool) -> Sequence[ev.Event]:
     who = (attempt.task, attempt.number)
     match found:
         case Running():
@@ -84,18 +98,18 @@ def _found(attempt: Attempt, found: Running | Exited | Lost) -> Sequence[ev.Even
                     left_processes=found.left_processes,
                     output_bytes=found.output,
                     dropped_bytes=found.dropped,
+                    again=again,
                 ),
             )
-        case Lost(started=False):
-            return (ev.AttemptLost(*who, why=found.why),)
         case Lost():
-            return (ev.AttemptExited(*who, reason="lost"),)
+            return (ev.AttemptExited(*who, reason="lost", again=again),)
 
 
 def _spec(context: Context, attempt: Attempt, lane: Lane, folder: Path) -> AttemptSpec:
     task, agent = context.task(attempt), context.plan.agents[attempt.agent]
     rescue = task.fallback if attempt.rescue else None
     stream = context.plan.workstreams[task.workstream]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     assignment = Assignment(
         run=context.run,
         task=task.id,
@@ -116,7 +130,6 @@ def _spec(context: Context, attempt: Attempt, lane: Lane, folder: Path) -> Attem
         reads=_reads(context, attempt, task),
         effort=task.effort.likely,
     )
-    folder.mkdir(parents=True, exist_ok=True)
     command = agents.adapter_for(context.adapter(attempt.agent)).prepare(assignment)
     return AttemptSpec(
         run=context.run,
@@ -151,9 +164,14 @@ def _secrets(context: Context, task: Task, folder: Path) -> Path | None:
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in task.secrets:
         source = context.folder.secrets / name
-        if source.exists():
-            shutil.copyfile(source, place / name)
-            (place / name).chmod(0o600)
+        if not source.is_file():
+            raise CoditectError.of(
+                "secret-missing",
+                f"Task {task.id} is to be given the secret {name}, which is not in {source}.",
+                "Put it there, for you alone to read, and retry the task.",
+            )
+        shutil.copyfile(source, place / name)
+        (place / name).chmod(0o600)
     return place
 
 

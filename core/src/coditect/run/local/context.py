@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coditect.agents import Launcher
-from coditect.findings import Finding
+from coditect.findings import Finding, Severity
 from coditect.git import Lane, Repository, RunRefs, Trailers
 from coditect.plan.model import Plan, Task
 from coditect.run.book import Book
@@ -94,7 +94,13 @@ def told(finding: Finding) -> Told:
     """Give a finding as the journal keeps it."""
     return {
         "code": finding.code,
+        "severity": str(finding.severity),
         "message": finding.message,
         "hint": finding.hint,
         "data": dict(finding.data),
     }
+
+
+def is_error(told: Told) -> bool:
+    """Say whether a finding in the journal's form refuses something."""
+    return bool(told.get("severity", Severity.ERROR) == Severity.ERROR)

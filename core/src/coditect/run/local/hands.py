@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -32,7 +33,11 @@ class LocalHands:
     def open(cls, book: Book, lock: RunLock) -> LocalHands:
         """Open what a run needs on this machine; its gits share the lock."""
         launcher = Launcher()
-        return cls(Context.open(book, launcher, (lock.descriptor,)), launcher)
+        try:
+            return cls(Context.open(book, launcher, (lock.descriptor,)), launcher)
+        except BaseException:
+            launcher.close()
+            raise
 
     def reconcile(self, state: State) -> Sequence[ev.Event]:
         """Make the journal agree with the integration refs after a restart (E3).
@@ -57,7 +62,8 @@ class LocalHands:
         context = self._context
         match effect:
             case act.Launch(attempt):
-                return attempts.launch(context, attempt, self._holds)
+                cancelled = state.cancelled or state.tasks[attempt.task].cancelled
+                return attempts.launch(context, attempt, self._holds, cancelled=cancelled)
             case act.Watch(attempt):
                 return attempts.watch(context, attempt, self._holds, stop)
             case act.Stop(attempt):
@@ -70,13 +76,16 @@ class LocalHands:
                 return work.build(context, attempt, onto)
             case act.Verify(attempt, candidate):
                 # One that is no longer wanted may still be ending in the same scratch checkout.
-                with self._verifying:
+                with _alone(self._verifying, stop) as wanted:
+                    if not wanted:
+                        return ()
                     return verify.verify(context, attempt, candidate, state.heads, stop)
             case act.Swap(attempt, candidate):
                 return work.swap(context, attempt, candidate)
             case act.Land(repository, commit):
-                with self._landing[repository]:
-                    return work.land(context, repository, commit)
+                # While one hangs in a push, the heads that are outdated by then step aside.
+                with _alone(self._landing[repository], stop) as wanted:
+                    return work.land(context, repository, commit) if wanted else ()
             case act.Confirm(checkpoint):
                 date = state.gates[checkpoint].since // 1000
                 return verify.confirm(context, checkpoint, state.heads, date, stop)
@@ -93,3 +102,16 @@ class LocalHands:
         for held in self._holds.values():
             held.close()
         self._launcher.close()
+
+
+@contextmanager
+def _alone(lock: threading.Lock, stop: threading.Event) -> Iterator[bool]:
+    """Wait for one's turn and have it; False if one is no longer wanted by then."""
+    while not lock.acquire(timeout=0.1):
+        if stop.is_set():
+            yield False
+            return
+    try:
+        yield not stop.is_set()
+    finally:
+        lock.release()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from coditect.agents import AttemptSpec, Exited, Running, launch, recover, stop, wait
+from coditect.agents import AttemptSpec, Exited, Lost, Reason, launch, stop, wait
 from coditect.findings import CoditectError
 from coditect.git import checkout_tree, exists, overlay
 from coditect.paths import Language
@@ -18,10 +18,12 @@ from coditect.run import events as ev
 from coditect.run import state as st
 from coditect.run.local.attempts import SECRETS
 from coditect.run.local.context import Context
-from coditect.run.local.work import make_tag
+from coditect.run.local.work import is_ours, make_tag
 
 _KEPT = ("PATH", "HOME", "LANG", "TERM", "USER")
 """What a command gets of the coordinator's environment."""
+_SUPERVISORS = 3
+"""How many supervisors a command may lose before that is the engine's trouble."""
 
 
 def verify(
@@ -38,7 +40,7 @@ def verify(
     results = [
         _deliverable(context, each, trees, folder / SECRETS)
         for each in task.deliverables
-        if each.kind is not DeliverableKind.TAG
+        if each.kind is not DeliverableKind.COMMAND
     ]
     runner = _Runner(
         context,
@@ -49,8 +51,9 @@ def verify(
         label=attempt.task,
         stopped=stopped,
     )
-    skip = context.rehearsed(attempt.agent)
-    results += runner.run_all(task.verify, name, skip=skip)
+    work = _work(task.deliverables, task.verify, rehearsed=context.rehearsed(attempt.agent))
+    if all(result["ok"] for result in results):
+        results += runner.run_all(work, name)
     if stopped.is_set():
         return ()
     good = all(result["ok"] for result in results)
@@ -66,12 +69,12 @@ def confirm(
 ) -> Sequence[ev.Event]:
     """Look at a checkpoint's deliverable and run its verifications on the heads as they are."""
     checkpoint = context.plan.checkpoints[name]
-    results = []
-    deliverable = checkpoint.deliverable
-    if deliverable is not None and deliverable.kind is DeliverableKind.TAG:
-        results.append(_tag(context, deliverable, heads, date, name))
-    elif deliverable is not None:
-        results.append(_deliverable(context, deliverable, heads, context.folder.secrets))
+    deliverables = (checkpoint.deliverable,) if checkpoint.deliverable else ()
+    results = [
+        _deliverable(context, each, heads, context.folder.secrets)
+        for each in deliverables
+        if each.kind is not DeliverableKind.COMMAND
+    ]
     runner = _Runner(
         context,
         trees=heads,
@@ -81,15 +84,24 @@ def confirm(
         label=name,
         stopped=stopped,
     )
-    skip = all(
+    rehearsed = all(
         context.rehearsed(agent)
         for stream in checkpoint.participants
         for agent in context.plan.workstreams[stream].agents
     )
     first = sorted(heads)[0] if heads else ""
-    results += runner.run_all(checkpoint.verify, first, skip=skip)
+    work = _work(deliverables, checkpoint.verify, rehearsed=rehearsed)
+    if all(result["ok"] for result in results):
+        results += runner.run_all(work, first)
     if stopped.is_set():
         return ()
+    # The engine makes a tag, once everything else is as it has to be.
+    if all(result["ok"] for result in results):
+        results += [
+            _tag(context, each, heads, date, name)
+            for each in deliverables
+            if each.kind is DeliverableKind.TAG
+        ]
     good = all(result["ok"] for result in results)
     return (ev.CheckpointVerified(name, good, tuple(results), dict(heads)),)
 
@@ -101,17 +113,38 @@ def _result(kind: VerificationKind, run: str, message: str, *, ok: bool, **more:
 def _deliverable(
     context: Context, each: Deliverable, trees: Mapping[str, str], secrets: Path
 ) -> ev.Told:
-    """A presence check: that something is there, and nothing about what it is worth."""
-    if each.kind is DeliverableKind.PATH and each.repository:
-        repository = context.repositories[each.repository]
-        there = exists(repository, trees[each.repository], each.value)
+    """A presence check: that something is there, and nothing about what it is worth.
+
+    A tag is made by the engine; until then its name has to be free.
+    """
+    where = each.repository or ""
+    there, missing = True, "is missing"
+    if each.kind is DeliverableKind.PATH:
+        there = exists(context.repositories[where], trees[where], each.value)
     elif each.kind is DeliverableKind.SECRET:
         file = secrets / each.value
         there = file.is_file() and not file.is_symlink() and file.stat().st_size > 0
     else:
-        there = True
-    message = f"{each} is there" if there else f"{each} is missing"
+        taken = context.repositories[where].resolve(f"refs/tags/{each.value}")
+        there = taken in (None, trees[where]) or is_ours(context, where, each.value)
+        missing = f"is not the engine's: it is there already and names {taken}"
+    found = "can be made" if each.kind is DeliverableKind.TAG else "is there"
+    message = f"{each} {found if there else missing}"
     return _result(VerificationKind.PRESENCE, str(each), message, ok=there)
+
+
+def _work(
+    deliverables: Iterable[Deliverable], verifications: Iterable[Verification], *, rehearsed: bool
+) -> list[tuple[Verification, bool]]:
+    """Name the commands that decide, each with whether it is skipped because of stand-ins."""
+    found = [
+        (Verification(VerificationKind.PRESENCE, each.value, each.repository), rehearsed)
+        for each in deliverables
+        if each.kind is DeliverableKind.COMMAND
+    ]
+    for each in verifications:
+        found.append((each, rehearsed and each.kind is not VerificationKind.PRESENCE))
+    return found
 
 
 def _tag(
@@ -151,13 +184,14 @@ class _Runner:
         self._label = label
         self._stopped = stopped
 
-    def run_all(
-        self, verifications: Iterable[Verification], default: str, *, skip: bool
-    ) -> list[ev.Told]:
-        """Run verifications in order, up to the first that refuses."""
+    def run_all(self, work: Iterable[tuple[Verification, bool]], default: str) -> list[ev.Told]:
+        """Run verifications in order, up to the first that refuses; those with True are skipped."""
         results: list[ev.Told] = []
-        for number, each in enumerate(verifications, 1):
-            if skip and each.kind is not VerificationKind.PRESENCE:
+        # Left by an earlier coordinator; leashed supervisors do not outlive it for long.
+        for left in self._logs.glob("*/spec.json"):
+            stop(left.parent, grace=0.0)
+        for number, (each, skip) in enumerate(work, 1):
+            if skip:
                 note = "not run: a stand-in's work is only looked for"
                 results.append(_result(each.kind, each.run, note, ok=True, skipped=True))
             elif not self._stopped.is_set():
@@ -169,8 +203,27 @@ class _Runner:
     def _run(self, number: int, each: Verification, name: str) -> ev.Told:
         began = time.monotonic()
         folder = self._logs / str(number)
+        found: Exited | Lost | None = None
+        for _ in range(_SUPERVISORS):
+            found = self._supervised(folder, number, each, name)
+            if not isinstance(found, Lost) or self._stopped.is_set():
+                break
+        else:
+            raise CoditectError.of(
+                "verification-lost",
+                f"The supervisor of `{each.run}` was killed {_SUPERVISORS} times.",
+                "Look whether the machine runs out of memory.",
+            )
+        seconds = round(time.monotonic() - began, 3)
+        good = isinstance(found, Exited) and found.ok
+        message = f"`{each.run}` accepts" if good else self._refusal(each, found, folder)
+        return {**_result(each.kind, each.run, message, ok=good), "seconds": seconds}
+
+    def _supervised(
+        self, folder: Path, number: int, each: Verification, name: str
+    ) -> Exited | Lost | None:
+        """Run a command once, in a checkout as if it were fresh; None if it was interrupted."""
         if folder.exists():
-            # Left by an earlier coordinator; a leashed supervisor did not outlive it for long.
             stop(folder, grace=0.0)
             shutil.rmtree(folder)
         cwd = self._checkout(each, name)
@@ -191,12 +244,7 @@ class _Runner:
             found = wait(held, interrupt=self._stopped)
         if found is None:
             stop(folder, grace=0.0)
-            ended = recover(folder)
-            found = None if isinstance(ended, Running) else ended
-        seconds = round(time.monotonic() - began, 3)
-        good = isinstance(found, Exited) and found.ok
-        message = f"`{each.run}` accepts" if good else self._refusal(each, found, folder)
-        return {**_result(each.kind, each.run, message, ok=good), "seconds": seconds}
+        return found
 
     def _checkout(self, each: Verification, name: str) -> Path:
         repository = self._context.repositories[name]
@@ -210,7 +258,11 @@ class _Runner:
     def _refusal(self, each: Verification, found: object, folder: Path) -> str:
         how = "did not finish"
         if isinstance(found, Exited):
-            how = {"timeout": f"took longer than {each.timeout} s"}.get(
-                str(found.reason), f"ended with exit status {found.code}"
-            )
+            how = f"ended with exit status {found.code}"
+            if found.reason is Reason.TIMEOUT:
+                how = f"took longer than {each.timeout} s"
+            elif found.signal is not None:
+                how = f"was ended by signal {found.signal}"
+            elif found.reason is not Reason.EXIT:
+                how = f"did not finish ({found.reason})"
         return f"`{each.run}` {how}; its output is in {folder}"

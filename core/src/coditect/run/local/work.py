@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from coditect import git
-from coditect.findings import CoditectError
+from coditect.findings import CoditectError, Finding
 from coditect.git import Conflict, GitError, Held, Landed
 from coditect.plan.model import DeliverableKind
 from coditect.run import events as ev
 from coditect.run import state as st
 from coditect.run.local.attempts import hand_over
-from coditect.run.local.context import Context, told
+from coditect.run.local.context import Context, is_error, told
+from coditect.run.shell import Halt
 
 _changes = lru_cache(maxsize=64)(git.read_changes)
 """Two commits differ by the same for ever; saving, gate and merge each want to know."""
@@ -41,17 +45,15 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
             ref=ref,
         )
     except (CoditectError, OSError) as error:
-        if lane.folder.exists() and not aside.exists():
-            lane.folder.rename(aside)
         raise CoditectError.of(
-            "work-not-saved", f"{error} What the agent wrote is kept in {aside}."
+            "work-not-saved", f"{error} {_put_aside(lane.folder, aside)}"
         ) from error
     if saved is None:
         tree = context.repository(attempt).tree_of(attempt.base)
         return (ev.WorkSaved(attempt.task, attempt.number, attempt.base, tree, "", 0),)
     changes = _changes(context.repository(attempt), attempt.base, saved.commit)
     if any(finding.code.startswith("unsaved-") for finding in saved.findings):
-        lane.folder.rename(aside)  # git cannot keep all of it, so the folder is kept
+        _put_aside(lane.folder, aside)  # git cannot keep all of it, so the folder is kept
     return (
         ev.WorkSaved(
             task=attempt.task,
@@ -62,6 +64,29 @@ def save(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
             changed=len(changes.changes),
             findings=tuple(told(finding) for finding in saved.findings),
         ),
+    )
+
+
+def _put_aside(lane: Path, aside: Path) -> str:
+    """Keep a lane's folder before the next attempt wipes it; says where, for people."""
+    if not os.path.lexists(lane):
+        return "Nothing is left of what the agent wrote."
+    places = (aside, aside.with_name(f"lane-{time.time_ns()}"), lane.with_name(f"{lane.name}.kept"))
+    trouble: OSError | None = None
+    for place in places:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not os.path.lexists(place):
+                lane.rename(place)
+                return f"What the agent wrote is kept in {place}."
+        except OSError as error:
+            trouble = error
+    raise Halt(
+        Finding(
+            "work-not-kept",
+            f"What an agent wrote in {lane} can neither be saved nor put aside: {trouble}.",
+            "See to the disk's free space and its permissions, then: coditect resume",
+        )
     )
 
 
@@ -76,7 +101,8 @@ def inspect(context: Context, attempt: st.Attempt) -> Sequence[ev.Event]:
         owned=", ".join(str(path) for path in plan.owned(attempt.task)),
     )
     findings = (*attempt.unsaved, *(told(finding) for finding in objections))
-    return (ev.DiffChecked(attempt.task, attempt.number, ok=not findings, findings=findings),)
+    good = not any(is_error(finding) for finding in findings)
+    return (ev.DiffChecked(attempt.task, attempt.number, ok=good, findings=findings),)
 
 
 def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event]:
@@ -93,7 +119,9 @@ def build(context: Context, attempt: st.Attempt, onto: str) -> Sequence[ev.Event
         tree=attempt.tree if onto == attempt.base else None,
     )
     if isinstance(built, Conflict):
-        return (ev.CandidateBuilt(*who, onto, None, None, built.paths),)
+        # A name that is no UTF-8 has surrogates, which nothing can show.
+        paths = (path.encode("utf-8", "backslashreplace").decode("utf-8") for path in built.paths)
+        return (ev.CandidateBuilt(*who, onto, None, None, tuple(paths)),)
     if task.verify:
         # Verification may take long enough for the user to collect garbage.
         keep = context.refs.candidate(attempt.task, attempt.number)
@@ -107,7 +135,6 @@ def swap(context: Context, attempt: st.Attempt, candidate: st.Candidate) -> Sequ
     Also makes what the integration brings along (secrets, tags), which a repetition makes again.
     """
     repository, name = context.repository(attempt), context.repository_name(attempt)
-    hand_over(context, attempt)
     ref = context.refs.integration
     try:
         moved = git.swap(repository, ref, candidate.commit, candidate.onto)
@@ -123,6 +150,7 @@ def swap(context: Context, attempt: st.Attempt, candidate: st.Candidate) -> Sequ
             "Only the engine moves this ref. Put it back, then: coditect resume",
         )
     repository.know_tree(candidate.commit, candidate.tree)
+    hand_over(context, attempt)
     for each in context.task(attempt).deliverables:
         if each.kind is DeliverableKind.TAG:
             make_tag(context, name, each.value, candidate.commit, _date(attempt), attempt.task)
@@ -132,11 +160,30 @@ def swap(context: Context, attempt: st.Attempt, candidate: st.Candidate) -> Sequ
 def make_tag(
     context: Context, repository: str, name: str, commit: str, date: int, why: str
 ) -> None:
-    """Make a tag that the plan delivers; raises if the name is taken by another commit."""
-    message = f"{name}: {why}\n\nCoditect-Run: {context.run}"
-    finding = git.tag(context.repositories[repository], name, commit, message=message, date=date)
+    """Make a tag that the plan delivers; raises if somebody else gave its name to another commit.
+
+    One that this run made is made anew: its checkpoint is looked at again.
+    """
+    place, ref = context.repositories[repository], f"refs/tags/{name}"
+    message = f"{name}: {why}\n\n{_made_by(context)}"
+    finding = git.tag(place, name, commit, message=message, date=date)
+    if finding is not None and is_ours(context, repository, name):
+        place.refs.run("update-ref", "--no-deref", "-d", ref, place.refs.text("rev-parse", ref))
+        finding = git.tag(place, name, commit, message=message, date=date)
     if finding is not None:
         raise CoditectError(finding)
+
+
+def is_ours(context: Context, repository: str, name: str) -> bool:
+    """Say whether a tag is one that this run made."""
+    done = context.repositories[repository].refs.run(
+        "cat-file", "tag", f"refs/tags/{name}", ok=(0, 1, 128)
+    )
+    return done.code == 0 and _made_by(context) in done.text.splitlines()
+
+
+def _made_by(context: Context) -> str:
+    return f"Coditect-Run: {context.run}"
 
 
 def land(context: Context, name: str, commit: str) -> Sequence[ev.Event]:
