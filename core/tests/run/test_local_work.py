@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ tasks:
 """
 
 
-def outing(tmp_path: Path, tasks: str, **settings: object) -> Outing:
+def outing(tmp_path: Path, tasks: str, **settings: Any) -> Outing:
     return Outing.begin(tmp_path, HEAD + tasks, **settings)
 
 

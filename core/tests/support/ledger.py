@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,6 +96,12 @@ class Ledger:
         who = self.exit(task)
         self.record(ev.DiffChecked(*who, ok=True))
         return who
+
+    def work_until(self, reached: Callable[[], bool]) -> None:
+        """Integrate whatever is at work, one task after the other, until something is so."""
+        self.decide()
+        while not reached():
+            self.integrate(next(iter(self.state.live)))
 
     def integrate(self, *tasks: str) -> None:
         """Bring tasks to the integration ref, one after the other."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import tempfile
 import traceback
@@ -36,13 +35,12 @@ def _main() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except SystemExit as left:
-        # Completion leaves with its code; a console so that has lost its reader, who saw enough.
-        return int(left.code or OK) if "_CODITECT_COMPLETE" in os.environ else OK
-    except BrokenPipeError:
-        output.reader_gone()
-        return OK
-    except sqlite3.Error as error:
-        return _tell([_journal(error)])
+        if "_CODITECT_COMPLETE" in os.environ:
+            return int(left.code or OK)
+        # So leaves a console that has lost its reader, who saw enough; nobody else does.
+        return OK if output.reader_gone() else TROUBLE
+    except BrokenPipeError as error:
+        return OK if output.reader_gone() else _tell([_refused(error)])
     except OSError as error:
         return _tell([_refused(error)])
     except Exception as error:  # noqa: BLE001 - nobody is to see a stack trace
@@ -76,14 +74,6 @@ def _refused(error: OSError) -> Finding:
         "system-refuses",
         f"The system refuses: {where}{error.strerror or error}.",
         "Mend that and try again; `coditect doctor` looks at what runs need.",
-    )
-
-
-def _journal(error: sqlite3.Error) -> Finding:
-    return Finding(
-        "journal-unreadable",
-        f"The journal of runs cannot be read or written: {error}.",
-        "Look for a full disk or missing rights; `coditect doctor` shows where the journal is.",
     )
 
 

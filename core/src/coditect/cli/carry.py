@@ -48,8 +48,11 @@ def read(plan: Path) -> str:
 
 
 def say(text: str, *, json: bool) -> None:
-    """Tell a person something that is no result; machines get it on stderr."""
-    typer.echo(plain(text), err=json)
+    """Tell a person something that is no result; machines get it on stderr. Nobody need hear it."""
+    try:
+        typer.echo(plain(text), err=json)
+    except BrokenPipeError:
+        output.reader_gone()
 
 
 def carry(home: Home, run: str, *, json: bool) -> str | None:

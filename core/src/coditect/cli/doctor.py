@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -133,9 +132,6 @@ def _journal(home: Home) -> _Look:
         rows = list(all_runs(home))
     except CoditectError as error:
         return _Look("journal", False, str(error), error.findings[0].hint)
-    except sqlite3.Error as error:
-        mend = "Move the file away to start a new one; runs recorded in it cannot be read."
-        return _Look("journal", False, f"{home.journal_file}: {error}", mend)
     left = [row.run for row in rows if row.state == "left"]
     unreadable = [row.run for row in rows if row.state == "unreadable"]
     found = [f"{len(rows)} runs"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from coditect.findings import CoditectError
 
-_TROUBLE = (CoditectError, OSError, sqlite3.Error)
+_TROUBLE = (CoditectError, OSError)
 
 
 def run_and(names: list[str], what: str) -> tuple[str | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import sys
 from typing import Any
 
@@ -37,9 +38,24 @@ def print_json(data: Any, *, line: bool = False) -> None:
     typer.echo(escaped(text).encode("utf-8"))
 
 
-def reader_gone() -> None:
-    """Let what is still to be printed vanish: whoever read it has seen enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def reader_gone() -> bool:
+    """Let what is still to be printed vanish where nobody reads it any more; whether that is so."""
+    gone = False
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        number = stream.fileno()
+        if _has_lost_its_reader(number):
+            os.dup2(nothing, number)
+            gone = True
+        gone = gone or os.path.samestat(os.fstat(number), os.fstat(nothing))
+    os.close(nothing)
+    return gone
+
+
+def _has_lost_its_reader(descriptor: int) -> bool:
+    watch = select.poll()
+    watch.register(descriptor, select.POLLOUT)
+    return any(what & select.POLLERR for _, what in watch.poll(0))
 
 
 def counted(number: int, noun: str) -> str:

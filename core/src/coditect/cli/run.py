@@ -90,7 +90,7 @@ def run(
             approve_all=yes,
         )
         if not stand_ins:
-            carry.say(_UNPROTECTED, json=json)
+            typer.echo(_UNPROTECTED, err=True)
         run_id = begin(home, loaded, plan, text, settings, place)
     else:
         run_id = going_on

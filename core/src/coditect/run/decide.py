@@ -180,8 +180,8 @@ def _capacity(program: Program, state: State) -> _Capacity:
     return _Capacity(program, taken, reserved, busy)
 
 
-def _starts(program: Program, state: State) -> Iterator[act.Action]:
-    capacity = _capacity(program, state)
+def gathering(program: Program, state: State) -> tuple[str, TaskNode | None] | None:
+    """Name the checkpoint that drains its participants now, and the task that is its work."""
     due: list[tuple[int, str, TaskNode | None]] = [
         (program.gates[name].rank, name, None)
         for name, gate in state.gates.items()
@@ -192,9 +192,21 @@ def _starts(program: Program, state: State) -> Iterator[act.Action]:
         for node in (program.tasks[name] for name in state.ready)
         if node.checkpoint
     ]
+    _, name, work = min(due, key=lambda item: item[:2], default=(0, "", None))
+    return (name, work) if name else None
+
+
+def gathered(program: Program, name: str, work: TaskNode | None) -> tuple[str, ...]:
+    """Name the workstreams of which a checkpoint needs one agent each; that of its work first."""
+    own = (work.workstream,) if work else ()
+    return tuple(dict.fromkeys((*own, *program.gates[name].participants)))
+
+
+def _starts(program: Program, state: State) -> Iterator[act.Action]:
+    capacity = _capacity(program, state)
+    due = gathering(program, state)
     if due:
-        _, name, work = min(due, key=lambda item: item[:2])
-        action = _drain(program, state, capacity, name, work)
+        action = _drain(program, state, capacity, *due)
         if action:
             yield action
             return
@@ -204,7 +216,7 @@ def _starts(program: Program, state: State) -> Iterator[act.Action]:
         node = program.tasks[name]
         if node.checkpoint or not capacity.free(node.workstream):
             continue
-        rescue, agents = _who(program, state, node)
+        rescue, agents = who_may(program, state, node)
         agent = next((agent for agent in agents if agent not in capacity.busy), None)
         if agent is not None:
             yield _start(state, capacity, node, agent, {}, rescue=rescue)
@@ -215,10 +227,9 @@ def _drain(
 ) -> act.Action | None:
     """Hold the checkpoint if all can attend; else keep their places free for it."""
     gate = program.gates[name]
-    own = (work.workstream,) if work else ()
-    participants = tuple(dict.fromkeys((*own, *gate.participants)))
+    participants = gathered(program, name, work)
     chosen, complete = capacity.attend(participants)
-    rescue, agents = _who(program, state, work) if work else (False, ())
+    rescue, agents = who_may(program, state, work) if work else (False, ())
     if work and complete and chosen[work.workstream] not in agents:
         # The fallback has an agent of its own.
         complete = agents[0] not in capacity.busy
@@ -235,7 +246,7 @@ def _drain(
     return _start(state, capacity, work, agent, chosen, rescue=rescue)
 
 
-def _who(program: Program, state: State, node: TaskNode) -> tuple[bool, tuple[str, ...]]:
+def who_may(program: Program, state: State, node: TaskNode) -> tuple[bool, tuple[str, ...]]:
     """Whether the next attempt is the fallback, and which agents may make it."""
     task = state.tasks[node.id]
     rescue = node.has_fallback and not task.rescued and task.failures > node.retries

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from coditect.run.decide import gathered, gathering, who_may
 from coditect.run.program import Program
 from coditect.run.state import Door, Phase, Stage, State
 
@@ -42,6 +44,8 @@ def why(program: Program, state: State, name: str) -> tuple[Reason, ...]:
             return (_why_ready(program, state, name),)
         case Phase.ACTIVE:
             attempt = state.live[name]
+            if (state.cancelled or task.cancelled) and attempt.stage is not Stage.PREPARED:
+                return (Reason("it is being stopped"),)
             text = _DOING[attempt.stage].format(agent=attempt.agent)
             if attempt.stage is Stage.QUEUED and state.queue[0] != name:
                 ahead = state.queue[: state.queue.index(name)]
@@ -60,30 +64,50 @@ def why(program: Program, state: State, name: str) -> tuple[Reason, ...]:
 
 
 def _why_ready(program: Program, state: State, name: str) -> Reason:
+    if state.cancelled:
+        return Reason("the run is being stopped")
     node = program.tasks[name]
+    due = gathering(program, state)
     if node.checkpoint:
-        streams = program.gates[node.checkpoint].participants
+        if due and due[0] != node.checkpoint:
+            return Reason(f"checkpoint {due[0]} goes first", (due[0],))
+        streams = gathered(program, node.checkpoint, node)
         return Reason(f"checkpoint {node.checkpoint} gathers {', '.join(streams)}", streams)
     stream = program.streams[node.workstream]
-    holders = tuple(
-        task for task in state.live if program.tasks[task].workstream == node.workstream
-    )
+    holders = _holders(program, state, node.workstream)
     if len(holders) >= stream.slots:
         return Reason(f"{node.workstream} is busy with {', '.join(holders)}", holders)
-    busy = {
-        agent: task
-        for task, attempt in state.live.items()
-        for agent in (attempt.agent, *attempt.attending.values())
-    }
-    if stream.agents and all(agent in busy for agent in stream.agents):
-        held = tuple(busy[agent] for agent in stream.agents)
-        return Reason(f"its agents are busy with {', '.join(dict.fromkeys(held))}", held)
-    for gate, node_ in program.gates.items():
-        if state.gates[gate].door in (Door.DUE, Door.HELD) and (
-            node.workstream in node_.participants
-        ):
-            return Reason(f"checkpoint {gate} gathers {node.workstream}", (gate,))
+    busy = {agent: holder for holder, chosen in _at_work(state) for agent in chosen}
+    agents = who_may(program, state, node)[1]
+    if all(agent in busy for agent in agents):
+        held = tuple(dict.fromkeys(busy[agent] for agent in agents))
+        who = "its agents are" if len(agents) > 1 else f"{agents[0]} is"
+        return Reason(f"{who} busy with {', '.join(held)}", held)
+    if due:
+        streams = gathered(program, *due)
+        needed = {agent for each in streams for agent in program.streams[each].agents}
+        if node.workstream in streams or needed & set(agents):
+            return Reason(f"checkpoint {due[0]} gathers {', '.join(streams)}", (due[0],))
     return Reason("starts next")
+
+
+def _at_work(state: State) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Name every living task and attended checkpoint with the agents that it holds."""
+    for name, attempt in state.live.items():
+        yield name, (attempt.agent, *attempt.attending.values())
+    for name, gate in state.gates.items():
+        yield name, tuple(gate.attending.values())
+
+
+def _holders(program: Program, state: State, stream: str) -> tuple[str, ...]:
+    """Name the tasks and checkpoints that hold a slot of a workstream."""
+    tasks = (
+        name
+        for name, attempt in state.live.items()
+        if program.tasks[name].workstream == stream or stream in attempt.attending
+    )
+    gates = (name for name, gate in state.gates.items() if stream in gate.attending)
+    return (*tasks, *gates)
 
 
 def _why_gate(program: Program, state: State, name: str) -> tuple[Reason, ...]:
@@ -95,6 +119,11 @@ def _why_gate(program: Program, state: State, name: str) -> tuple[Reason, ...]:
                 for before in _unmet(program, state, name)
             )
         case Door.DUE:
+            due = gathering(program, state)
+            if state.cancelled:
+                return (Reason("the run is being stopped"),)
+            if due and due[0] != name:
+                return (Reason(f"checkpoint {due[0]} goes first", (due[0],)),)
             busy = tuple(
                 task for task in state.live if program.tasks[task].workstream in node.participants
             )

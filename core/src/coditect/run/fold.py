@@ -377,6 +377,7 @@ class Fold:
         if not self._first(event.request) or gate.door is Door.OPEN:
             return
         why = "" if event.approved else event.note or f"rejected by {event.by}"
+        why = gate.why if gate.door is Door.PARKED else why
         decided = replace(gate, approved=event.approved, why=why)
         if gate.door in (Door.WAITING, Door.REJECTED):
             door = Door.WAITING if event.approved else Door.REJECTED
