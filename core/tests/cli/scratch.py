@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coditect.cli.look import Look
+from coditect.cli.status import standing
+from coditect.run.book import Book
+from coditect.run.home import Home
+
 ROOT = Path(__file__).parents[3]
 HELLO = ROOT / "plans" / "hello.yaml"
 PROGRAM = (sys.executable, "-m", "coditect")
@@ -159,17 +164,22 @@ class Scratch:
         return path
 
     def status(self) -> Any:
-        return self("status", "--json").json
+        """What `status --json` says of the newest run, without a process for it."""
+        home = Home(self.home)
+        book = Book.open(home, None)
+        return standing(book, Look(home, book))
 
     def wait_for(self, what: Callable[[Any], bool]) -> Any:
         """Wait until the newest run stands as it should."""
         end = time.monotonic() + PATIENCE
-        while True:
-            seen = self("status", "--json", code=None)
-            if seen.code == 0 and what(seen.json):
-                return seen.json
-            assert time.monotonic() < end, seen
+        seen: Any = None
+        while time.monotonic() < end:
+            if Home(self.home).journal.runs():
+                seen = self.status()
+                if what(seen):
+                    return seen
             time.sleep(0.05)
+        raise AssertionError(seen)
 
     def wait_for_door(self, door: str) -> Any:
         """Wait until the one checkpoint of the newest run is in a state and all else at rest."""

@@ -35,8 +35,8 @@ def _main() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except SystemExit as left:
-        if "_CODITECT_COMPLETE" in os.environ:
-            return int(left.code or OK)
+        if not left.code or "_CODITECT_COMPLETE" in os.environ:
+            return int(left.code or OK)  # completion, which is typer's
         # So leaves a console that has lost its reader, who saw enough; nobody else does.
         return OK if output.reader_gone() else TROUBLE
     except BrokenPipeError as error:

@@ -28,7 +28,7 @@ def status(run: Run = None, json: Json = False) -> None:
     book = Book.open(home, run)
     look = Look(home, book)
     if json:
-        print_json(_data(book, look))
+        print_json(standing(book, look))
         return
     console = Console()
     console.print(Screen(look.view()), height=max(console.height, 24))
@@ -38,7 +38,8 @@ def status(run: Run = None, json: Json = False) -> None:
         )
 
 
-def _data(book: Book, look: Look) -> dict[str, Any]:
+def standing(book: Book, look: Look) -> dict[str, Any]:
+    """Give how a run stands as plain data; docs/reference/report.md has the keys."""
     state, program = book.state, book.program
     spans = look.forecast()
     return {
