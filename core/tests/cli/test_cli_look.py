@@ -138,6 +138,7 @@ def test_status_shows_a_run_once(finished: Scratch) -> None:
     assert "5/5 tasks" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert finished("status", "hello").out.splitlines()[0] == shown.splitlines()[0]
+    assert finished("status", "--json").json == finished.status()
 
 
 def test_watch_without_a_terminal_prints_the_events_to_the_end(finished: Scratch) -> None:

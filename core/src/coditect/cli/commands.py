@@ -59,7 +59,7 @@ class _Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [each for each in self.get_params(ctx) if isinstance(each, TyperArgument)]
         return [
-            *(str(each.metavar) for each in arguments if not each.hidden),
+            *(each.metavar or each.name.upper() for each in arguments if not each.hidden),
             self.options_metavar or "",
         ]
 

@@ -70,5 +70,5 @@ def standing(book: Book, look: Look) -> dict[str, Any]:
         ],
         "heads": state.heads,
         "landed": state.landed,
-        "queue": state.queue,
+        "queue": list(state.queue),
     }
