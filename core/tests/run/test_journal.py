@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from coditect.findings import CoditectError
 from coditect.run import events as ev
 from coditect.run import journal as journals
+from coditect.run.bodies import from_body, to_body
 from coditect.run.events import Event
 from coditect.run.journal import Journal, Writer
 from support.workshop import until
@@ -342,6 +343,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from coditect.run import events as ev
+from coditect.run.bodies import from_body, to_body
 from coditect.run.journal import Writer
 
 writer = Writer(Path(sys.argv[1]), "r")
@@ -384,6 +386,7 @@ def test_many_who_make_the_journal_at_once_all_succeed(path: Path) -> None:
 import sys
 from pathlib import Path
 from coditect.run import events as ev
+from coditect.run.bodies import from_body, to_body
 from coditect.run.journal import Writer
 sys.stdin.readline()
 writer = Writer(Path(sys.argv[1]), sys.argv[2])
@@ -494,16 +497,16 @@ def test_two_runs_may_write_to_one_journal_at_once(path: Path) -> None:
 
 
 def test_a_body_without_a_younger_field_takes_its_default() -> None:
-    event = ev.from_body("attempt_exited", {"task": "t", "number": 1, "reason": "exit"})
+    event = from_body("attempt_exited", {"task": "t", "number": 1, "reason": "exit"})
     assert event == ev.AttemptExited("t", 1, "exit")
 
 
 def test_every_kind_survives_json() -> None:
     for kind, cls in ev.KINDS.items():
-        event = ev.from_body(kind, json.loads(json.dumps(sample(cls))))
-        again = ev.from_body(kind, json.loads(json.dumps(ev.to_body(event))))
+        event = from_body(kind, json.loads(json.dumps(sample(cls))))
+        again = from_body(kind, json.loads(json.dumps(to_body(event))))
         assert again == event
-        hash_free = {type(value) for value in ev.to_body(event).values()}
+        hash_free = {type(value) for value in to_body(event).values()}
         assert list not in hash_free
 
 

@@ -18,6 +18,7 @@ from coditect.report.lines import Lines
 from coditect.report.live_screen import show_live
 from coditect.report.plain import plain
 from coditect.run import events as ev
+from coditect.run.bodies import to_body
 from coditect.run.book import Book
 from coditect.run.coordinator import carry_on
 from coditect.run.home import Home
@@ -117,7 +118,7 @@ def _held(book: Book) -> list[ev.LandingHeld]:
 def event_json(entry: ev.Entry) -> dict[str, object]:
     """Give a journal's entry as plain data: its place and kind first, then what it says."""
     body = {"seq": entry.seq, "at": entry.at, "kind": entry.event.kind}
-    return {**body, **ev.to_body(entry.event)}
+    return {**body, **to_body(entry.event)}
 
 
 def _as_json(entry: ev.Entry, state: State) -> None:

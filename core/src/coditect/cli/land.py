@@ -11,6 +11,7 @@ from coditect.cli.options import Json, Run
 from coditect.cli.output import NO, print_json
 from coditect.report.plain import plain
 from coditect.run import events as ev
+from coditect.run.bodies import to_body
 from coditect.run.book import Book
 from coditect.run.home import Home, RunLock
 from coditect.run.journal import Writer
@@ -50,7 +51,7 @@ def land(
             writer.close()
     held = any(isinstance(event, ev.LandingHeld) for event in events)
     if json:
-        rows = [{"kind": event.kind, **ev.to_body(event)} for event in events]
+        rows = [{"kind": event.kind, **to_body(event)} for event in events]
         print_json({"run": book.run, "branches": rows})
     else:
         for event in events:

@@ -1,17 +1,14 @@
-"""The facts of a run, in the past tense, and how the journal writes them.
+"""The facts of a run, in the past tense.
 
-Every event is a frozen dataclass with a `kind`. A body is JSON; unknown fields of a newer writer
-are refused by the journal's version, missing ones take their defaults. Agent output is never part
-of an event: what agents print stays in their attempt folders.
+Every event is a frozen dataclass with a `kind`. Agent output is never part of an event: what
+agents print stays in their attempt folders.
 """
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 EVENT_VERSION = 1
@@ -371,39 +368,3 @@ class Entry:
     at: int
     """Milliseconds since the epoch, never going back within a run."""
     event: Event
-
-
-def to_body(event: Event) -> dict[str, Any]:
-    """Give an event's fields as plain JSON data."""
-    body: dict[str, Any] = {}
-    cls: Any = type(event)
-    for name in _field_names(cls):
-        value = getattr(event, name)
-        body[name] = dict(value) if isinstance(value, Mapping) else value
-    return body
-
-
-def from_body(kind: str, body: Mapping[str, Any]) -> Event:
-    """Read an event back; raises KeyError for an unknown kind, TypeError for a wrong body."""
-    cls: Any = KINDS[kind]
-    tuples = _tuple_fields(cls)
-    values: dict[str, Any] = {
-        name: tuple(value) if name in tuples else value for name, value in body.items()
-    }
-    if cls is RunStarted:
-        values["planned"] = {key: tuple(span) for key, span in values["planned"].items()}
-    event: Event = cls(**values)
-    return event
-
-
-@cache
-def _field_names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(cls))
-
-
-@cache
-def _tuple_fields(cls: type[Any]) -> frozenset[str]:
-    hints = typing.get_type_hints(cls, vars(types) | globals())
-    return frozenset(
-        item.name for item in fields(cls) if typing.get_origin(hints[item.name]) is tuple
-    )

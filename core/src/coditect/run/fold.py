@@ -7,6 +7,7 @@ from functools import singledispatchmethod
 from typing import Any, Protocol
 
 from coditect.run import events as ev
+from coditect.run.consequences import Consequences
 from coditect.run.program import Program
 from coditect.run.state import (
     Attempt,
@@ -36,6 +37,7 @@ class Fold:
     def __init__(self, program: Program, state: State) -> None:
         self.program = program
         self.state = state
+        self.then = Consequences(program, state)
 
     def enter(self, entry: ev.Entry) -> None:
         """Take in one journalled event."""
@@ -58,7 +60,7 @@ class Fold:
         self.state.landed = dict(event.bases)
         for name, count in list(self.state.unmet.items()):
             if count == 0:
-                self._met(name)
+                self.then.met(name)
         for risk in self.program.risks.values():
             if risk.due is not None:
                 self.state.timers[f"risk:{risk.id}"] = self.state.now + risk.due
@@ -67,7 +69,7 @@ class Fold:
 
     @take.register
     def _cancel_requested(self, event: ev.CancelRequested) -> None:
-        if not self._first(event.request) or self.state.finished:
+        if not self.then.first(event.request) or self.state.finished:
             return
         if event.task is None:
             self.state.cancelled = True
@@ -87,27 +89,16 @@ class Fold:
 
     @take.register
     def _retry_requested(self, event: ev.RetryRequested) -> None:
-        if not self._first(event.request) or self.state.cancelled:
+        if not self.then.first(event.request) or self.state.cancelled:
             return
         gate = self.state.gates.get(event.subject)
         task = self.state.tasks.get(event.subject)
         if gate and gate.door in (Door.PARKED, Door.REJECTED):
             self.state.gates[event.subject] = GateState(Door.CONFIRMING, since=self.state.now)
-            self._reopen()
+            self.then.reopen()
         elif task and task.phase is Phase.PARKED:
             self.state.tasks[event.subject] = TaskState(Phase.SKIPPED, attempts=task.attempts)
-            self._reopen()
-
-    def _reopen(self) -> None:
-        """Let skipped tasks wait again: what kept them from running is being tried once more."""
-        self.state.finished = None
-        for name, task in self.state.tasks.items():
-            if task.phase is Phase.SKIPPED:
-                if self.state.unmet[name]:
-                    self.state.tasks[name] = replace(task, phase=Phase.PENDING, why="")
-                else:
-                    self.state.tasks[name] = replace(task, phase=Phase.READY, why="")
-                    self.state.ready |= {name}
+            self.then.reopen()
 
     @take.register
     def _timer_fired(self, event: ev.TimerFired) -> None:
@@ -126,7 +117,7 @@ class Fold:
         elif what == "risk":
             self.state.late |= {name}
         elif what == "landing":
-            self.state.land_due = not self._all_landed()
+            self.state.land_due = not self.then.all_landed()
             self.state.timers["landing"] = self.state.now + DAY
 
     @take.register
@@ -210,7 +201,10 @@ class Fold:
     @take.register
     def _candidate_built(self, event: ev.CandidateBuilt) -> None:
         attempt = self._at(event, Stage.QUEUED, Stage.VERIFIED)
-        if not attempt or event.onto != self._head(attempt):
+        if (
+            not attempt
+            or event.onto != self.state.heads[self.program.tasks[attempt.task].repository]
+        ):
             return
         if not event.commit or not event.tree:
             self._fault(attempt, "conflict", ", ".join(event.conflicts))
@@ -248,7 +242,7 @@ class Fold:
         self.state.tasks[attempt.task] = replace(
             self.state.tasks[attempt.task], phase=Phase.INTEGRATED
         )
-        self._done(attempt.task)
+        self.then.done(attempt.task)
 
     @take.register
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
@@ -323,23 +317,12 @@ class Fold:
     def _landed(self, event: ev.Landed) -> None:
         self.state.landed[event.repository] = event.commit
         self.state.held.pop(event.repository, None)
-        self._settle_landing()
+        self.then.settle_landing()
 
     @take.register
     def _landing_held(self, event: ev.LandingHeld) -> None:
         self.state.held[event.repository] = event.commit
-        self._settle_landing()
-
-    def _settle_landing(self) -> None:
-        if self._all_landed():
-            self.state.land_due = False
-
-    def _all_landed(self) -> bool:
-        """Whether no repository has a head that might be landed now."""
-        return all(
-            head in (self.state.landed[name], self.state.held.get(name))
-            for name, head in self.state.heads.items()
-        )
+        self.then.settle_landing()
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -374,7 +357,7 @@ class Fold:
     @take.register
     def _approval_recorded(self, event: ev.ApprovalRecorded) -> None:
         gate = self.state.gates[event.checkpoint]
-        if not self._first(event.request) or gate.door is Door.OPEN:
+        if not self.then.first(event.request) or gate.door is Door.OPEN:
             return
         why = "" if event.approved else event.note or f"rejected by {event.by}"
         why = gate.why if gate.door is Door.PARKED else why
@@ -384,7 +367,7 @@ class Fold:
             decided = replace(decided, door=door, since=self.state.now)
         self.state.gates[event.checkpoint] = decided
         if gate.door is Door.REJECTED and event.approved and not self.state.cancelled:
-            self._reopen()
+            self.then.reopen()
 
     @take.register
     def _checkpoint_opened(self, event: ev.CheckpointOpened) -> None:
@@ -393,39 +376,8 @@ class Fold:
             return
         self.state.gates[event.checkpoint] = replace(gate, door=Door.OPEN, since=self.state.now)
         if self.program.settings.landing == "checkpoint":
-            self.state.land_due = not self._all_landed()
-        self._done(event.checkpoint)
-
-    # --- the graph --------------------------------------------------------------------------------
-
-    def _done(self, name: str) -> None:
-        for other in self.program.dependents.get(name, ()):
-            self.state.unmet[other] -= 1
-            if self.state.unmet[other] == 0:
-                self._met(other)
-
-    def _met(self, name: str) -> None:
-        """All that a task or checkpoint needs is done."""
-        if name in self.state.gates:
-            gate = self.state.gates[name]
-            # The work of a `during` checkpoint was attended while its task ran.
-            door = Door.CONFIRMING if self.program.gates[name].during else Door.DUE
-            self.state.gates[name] = replace(gate, door=door, since=self.state.now)
-        elif self.state.tasks[name].phase is Phase.PENDING:
-            self.state.tasks[name] = replace(self.state.tasks[name], phase=Phase.READY)
-            self.state.ready |= {name}
-
-    def _head(self, attempt: Attempt) -> str:
-        return self.state.heads[self.program.tasks[attempt.task].repository]
-
-    def _first(self, request: str) -> bool:
-        """Whether this request was not recorded before; requests without an id always count."""
-        if not request:
-            return True
-        if request in self.state.requests:
-            return False
-        self.state.requests |= {request}
-        return True
+            self.state.land_due = not self.then.all_landed()
+        self.then.done(event.checkpoint)
 
 
 def _told(items: tuple[ev.Told, ...]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 from coditect.findings import CoditectError
-from coditect.run.events import EVENT_VERSION, Entry, Event, from_body, to_body
+from coditect.run.bodies import from_body, to_body
+from coditect.run.events import EVENT_VERSION, Entry, Event
 
 SCHEMA_VERSION = 1
 
