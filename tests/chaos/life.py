@@ -2,6 +2,8 @@
 
 python -m chaos.life HOME RUN after N        die after the N-th fact of this life
 python -m chaos.life HOME RUN kind KIND N    die after the N-th fact of a kind in this life
+python -m chaos.life HOME RUN new FILE       die after the first fact of a kind that FILE lacks, and
+                                             add it there
 python -m chaos.life HOME RUN never          live until the run is finished
 """
 
@@ -22,7 +24,8 @@ from coditect.run.state import State
 
 def main(home: str, run: str, when: str, *which: str) -> int:
     """Carry the run on until the end, or until the chosen fact."""
-    left = int(which[-1]) if which else 0
+    left = int(which[-1]) if which and when != "new" else 0
+    known = Path(which[0]) if when == "new" else None
 
     def watcher(book: Book) -> Listener:
         del book
@@ -30,6 +33,10 @@ def main(home: str, run: str, when: str, *which: str) -> int:
         def listen(entry: Entry, state: State) -> None:
             nonlocal left
             del state
+            if known and entry.event.kind not in known.read_text(encoding="utf-8").split():
+                with known.open("a", encoding="utf-8") as file:
+                    file.write(f"{entry.event.kind}\n")
+                os.kill(os.getpid(), signal.SIGKILL)
             if when == "after" or (when == "kind" and entry.event.kind == which[0]):
                 left -= 1
                 if left == 0:

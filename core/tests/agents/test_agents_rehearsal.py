@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -31,6 +32,16 @@ PATHS = (
     "run.sh",
     "LICENSE",
 )
+
+
+def test_the_reference_has_every_trick_and_every_setting() -> None:
+    page = Path(__file__).parents[3] / "docs/reference/plan.md"
+    part = page.read_text(encoding="utf-8").partition("## Settings of a stand-in")[2]
+    rows = re.findall(r"^\| `([a-z-]+)` \|", part.partition("\n## ")[0], re.MULTILINE)
+    assert rows == ["pace", "trick", "tricks-until", *TRICKS]
+    example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", part, re.DOTALL)[0])
+    settings = example["agents"]["coder"]["settings"]
+    assert {name.partition(".")[0] for name in settings} == {"trick", "tricks-until"}
 
 
 def paths(*values: str) -> tuple[Deliverable, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
 from cli.scratch import HELLO, Scratch, plan
+from coditect.agents import Attached, Exited, wait
+from coditect.cli import doctor
 
 NOISE = r"printf '\033[2Jover\rwrite \033]0;title\007\377\n'; printf 'last, without a newline'"
 
@@ -196,11 +199,27 @@ def test_runs_lists_the_oldest_first(hello: Scratch) -> None:
 def test_doctor_says_what_there_is_and_what_to_do(finished: Scratch) -> None:
     done = finished("doctor")
     assert "✓ git: " in done.out
-    assert "✓ journal: 1 runs" in done.out
+    assert "✓ journal: 1 run" in done.out
     data = finished("doctor", "--json").json
     assert data["ok"] is True
     assert {look["what"] for look in data["looks"]} >= {"coditect", "git", "home", "journal"}
     assert all(look.keys() == {"what", "ok", "found", "mend", "needed"} for look in data["looks"])
+
+
+@pytest.mark.parametrize(("said", "ok"), [("process-group", False), ("pid-namespace", True)])
+def test_doctor_tells_a_machine_without_isolation(
+    monkeypatch: pytest.MonkeyPatch, said: str, ok: bool
+) -> None:
+    real = wait
+
+    def found(held: Attached) -> Exited:
+        ended = real(held)
+        assert isinstance(ended, Exited)
+        return replace(ended, isolation=said)
+
+    monkeypatch.setattr(doctor, "wait", found)
+    look = doctor._isolation()
+    assert (look.ok, look.found) == (ok, said)
 
 
 def test_doctor_finds_git_missing(scratch: Scratch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.scratch import Scratch, plan
@@ -91,6 +93,88 @@ def test_a_parked_task_is_looked_into_mended_and_retried(scratch: Scratch) -> No
     assert "succeeded" in scratch("resume", run).out
     assert integrated(scratch) == ["first", "second"]
     assert "only a parked task is retried" in scratch("retry", "first", code=2).err
+
+
+def test_cancelling_what_nobody_carries_on_ends_its_agents_at_once(scratch: Scratch) -> None:
+    text = plan(("slow", f"echo > {scratch.root}/begun; sleep 600"), ("quick", "true"))
+    (scratch.work / "plan.yaml").write_text(text, encoding="utf-8")
+    going = scratch.start("run", "plan.yaml")
+    scratch.wait_for(lambda status: status["tasks"][0]["stage"] == "running")
+    going.kill()
+    going.communicate()
+    said = scratch("cancel").out
+    assert "Recorded: cancel" in said
+    assert "resume" not in said
+    assert scratch("runs", "--json").json["runs"][0]["state"] == "cancelled"
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(scratch.home) in str(p.info)]
+
+
+def test_a_failure_says_where_its_cause_is_to_be_seen(scratch: Scratch) -> None:
+    text = plan(("bad", "echo why not; exit 3"), ("astray", "echo > foreign.txt"))
+    (scratch.work / "plan.yaml").write_text(text, encoding="utf-8")
+    said = scratch("run", "plan.yaml", code=1).out
+    run = scratch.status()["run"]
+    assert f"bad is parked. Look: coditect logs {run} bad\n" in said
+    assert f"astray is parked. Look: coditect diff {run} astray\n" in said
+    assert "why not" in scratch("logs", "bad").out
+    hint = scratch("logs", "bad", "--verify", code=2).words
+    assert "It failed before that: " in hint
+    assert f"Look: coditect logs {run} bad" in hint
+
+    again = scratch("run", "plan.yaml", code=1).words
+    assert f"{run} failed with 0/2 tasks integrated. This is a new run" in again
+
+
+def test_agents_are_said_not_to_see_what_no_commit_has(scratch: Scratch) -> None:
+    (scratch.work / "plan.yaml").write_text(plan(("one", "echo > out/one.txt")), encoding="utf-8")
+    (scratch.work / "tool.sh").write_text("true\n", encoding="utf-8")
+    base = scratch.git("rev-parse", "HEAD")[:10]
+    said = scratch("run", "plan.yaml").err
+    assert f"app has 2 files that no commit has (git status); agents see main at {base}" in said
+    scratch.git("add", "-A")
+    scratch.git("commit", "-q", "-m", "All")
+    assert "no commit has" not in scratch("run", "plan.yaml", "--new").err
+
+
+def test_a_landing_that_is_held_is_told_once(hello: Scratch) -> None:
+    assert hello("run", "plan.yaml", "--yes").out.count("main was not moved") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        (["--yes"], "its checkpoints wait for coditect approve"),
+        (["--landing", "end"], "it lands continuous"),
+        (["--push", "away"], "it pushes to nobody"),
+        (["--update-checkout"], "it was not allowed to touch checkouts"),
+    ],
+)
+def test_an_option_that_comes_too_late_is_refused(
+    hello: Scratch, option: list[str], why: str
+) -> None:
+    going = hello.start("run", "plan.yaml")
+    hello.wait_for_door("waiting")
+    going.send_signal(signal.SIGINT)
+    hello.end(going, 130)
+    error = hello("run", "plan.yaml", *option, code=2).words
+    assert "error [option-too-late]" in error
+    assert why in error
+
+
+def test_a_rehearsal_whose_folder_was_removed_begins_anew(hello: Scratch) -> None:
+    going = hello.start("rehearse", "plan.yaml", "--ask", "--pace", "10ms")
+    hello.wait_for_door("waiting")
+    going.send_signal(signal.SIGINT)
+    hello.end(going, 130)
+    late = hello("rehearse", "plan.yaml", "--pace", "20ms", code=2).words
+    assert "a planned hour takes 10 ms there" in late
+    shutil.rmtree(hello.work / "rehearsal")
+    page = hello.work / "page.html"
+    done = hello("rehearse", "plan.yaml", "--pace", "10ms", "--html", str(page))
+    assert "Going on" not in done.out
+    assert "REHEARSED" in done.out.upper()
+    assert hello.status()["run"] in page.read_text(encoding="utf-8")
+    assert "rehearsal" not in hello.git("status", "--porcelain")
 
 
 def test_one_task_is_cancelled_and_the_rest_goes_on(scratch: Scratch) -> None:
@@ -246,6 +330,24 @@ def test_landing_pushes_where_the_run_was_told_to(hello: Scratch) -> None:
     hello("run", "plan.yaml", "--yes", "--push", "origin")
     hello("land", "--update-checkout")
     assert hello.git("rev-parse", "main", cwd=remote).strip() == head(hello)
+
+
+def test_a_branch_that_landed_and_was_not_pushed_is_told_as_that(hello: Scratch) -> None:
+    hello("run", "plan.yaml", "--yes", "--push", "nowhere")
+    refused = hello("land", "--update-checkout", code=1)
+    where = f"hello: main is at {head(hello)[:12]}, with all of integration; not pushed: "
+    assert refused.out.startswith(f"{where}The push to nowhere failed")
+    assert "is not moved" not in refused.out
+    assert "--update-checkout" not in refused.out
+    [landing] = hello("report", "--json").json["landings"]
+    assert landing["landed"] == landing["integration"] == hello.git("rev-parse", "main").strip()
+    assert (landing["complete"], landing["pushed"]) == (True, False)
+    remote = hello.root / "remote.git"
+    hello.git("init", "-q", "--bare", "-b", "main", str(remote))
+    hello.git("remote", "add", "nowhere", str(remote))
+    assert "has all of integration" in hello("land").out
+    [landing] = hello("report", "--json").json["landings"]
+    assert (landing["held"], landing["pushed"]) == (None, True)
 
 
 def test_repositories_are_found_where_they_are_said_to_be(hello: Scratch) -> None:

@@ -69,7 +69,7 @@ def test_every_way_to_change_a_foreign_path_is_seen(place: Place) -> None:
             read_changes(place.open(), base, commit), owns("src"), task="t1", owned="src/"
         )
     }
-    assert "'other/mode' got another mode, but t1 owns only src/" in said["other/mode"]
+    assert "'other/mode' got another mode, but t1 owns only `src/`" in said["other/mode"]
     assert "was removed" in said["other/moved"]
     assert "was added" in said["other/new"]
 

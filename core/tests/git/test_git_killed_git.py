@@ -100,7 +100,7 @@ def under_strace(place: Place, number: int, calls: str) -> Path:
     """A folder with a git that is killed at its n-th call of a kind."""
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("needs strace (on Debian: apt install strace)")
+        pytest.fail("needs strace (on Debian: apt install strace)")
     folder = place.root / "strace"
     folder.mkdir(exist_ok=True)
     script = folder / "git"

@@ -76,6 +76,26 @@ def test_planned_and_actual_stand_above_each_other_at_the_same_hour() -> None:
     assert "now: 5 h" in words(line, "title")
 
 
+def test_plan_and_run_have_one_scale_until_one_of_them_would_be_a_spot() -> None:
+    def end(planned: float, actual: float, now: float | None = None) -> tuple[float, list[str]]:
+        svg = drawn(Row("x", (Bar("t", 0, planned),), actual=(Bar("t", 0, actual),)), now=now)
+        said = [each.text or "" for each in svg.iter(f"{SVG}text") if each.get("class") == "scale"]
+        bars = [each for each in svg.iter(f"{SVG}rect") if each.get("class") in ("bar", "actual")]
+        return min(float(bar.get("width", 0)) for bar in bars), said
+
+    narrow, none = end(20, 1)
+    assert (round(narrow, 1), none) == (44.8, [])
+    wide, [said] = end(21, 1)
+    assert wide > 890
+    assert said == (
+        "Two scales: the axis is the plan's, 21 h long; "
+        "the narrow bars show the run, 1 h over the whole width."
+    )
+    assert "the run until now, 36 s over" in end(21, 0.005, now=0.01)[1][0]
+    assert "the run, 30 h over" in end(1, 30)[1][0]
+    assert end(1, 30)[0] > 890
+
+
 spans = st.tuples(st.integers(0, 40), st.integers(0, 12))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from coditect.report.actual import actual
@@ -93,8 +94,14 @@ def test_a_verification_that_did_not_run_has_no_result() -> None:
 def test_what_is_not_known_is_null() -> None:
     found = document(until=500)
     assert found["outcome"] == "unfinished"
+    page = Path(__file__).parents[3] / "docs/reference/report.md"
+    [row] = [
+        line for line in page.read_text("utf-8").splitlines() if line.startswith("| `outcome`")
+    ]
+    assert "`unfinished` while it goes on" in row
     assert found["totals"]["makespan"] is None
     assert found["totals"]["exit_to_integration_median"] is None
+    assert found["totals"]["downtime"] is None
     task = next(task for task in found["tasks"] if task["id"] == "d")
     assert (task["actual"], task["late_h"], task["gate"], task["commit"]) == (None,) * 4
 

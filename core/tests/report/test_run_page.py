@@ -13,6 +13,7 @@ from coditect.run.program import Settings
 from support.journey import Journey
 from support.small import small_journey, small_plan
 
+SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "</title></script><script>alert(1)</script><img src=x onerror=alert(2)>'\\\" {{ 7*7 }}"
 
 
@@ -116,11 +117,36 @@ def test_the_chart_has_the_plan_above_and_the_run_below_on_one_scale() -> None:
     assert len(happened) > 6
     titles = ["".join(each.itertext()) for each in root.iter(f"{space}title")]
     assert any("attempt 1 by ann: failed (gate)" in title for title in titles)
-    assert any("planned: hour 0.0 to 2.0, modelled" in title for title in titles)
+    assert any("planned: 0 s to 2.0 h after the start, modelled" in title for title in titles)
     assert root.get("role") == "img"
     # One scale: the first planned bar and the first actual one begin at the same place.
     starts = {min(float(each.get("x", "0")) for each in bars) for bars in (planned, happened)}
     assert max(starts) - min(starts) < 1
+
+
+def test_a_short_run_of_real_agents_fills_the_chart_on_a_scale_of_its_own() -> None:
+    journey = small_journey(
+        small_plan(adapter="command"), settings=Settings(approve_all=True), step=100
+    )
+    real = journey.takes
+    journey.takes = lambda effect: min(real(effect), 2000)  # type: ignore[method-assign]
+    text = page(journey)
+    svg = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    bars = [each for each in svg.iter(f"{SVG}rect") if each.get("class") == "actual"]
+    right = max(float(bar.get("x", 0)) + float(bar.get("width", 0)) for bar in bars)
+    assert right > 1000
+    assert sum(float(bar.get("width", 0)) > 100 for bar in bars) == 5  # a bar a task
+    [said] = [each.text or "" for each in svg.iter(f"{SVG}text") if each.get("class") == "scale"]
+    assert said.startswith("Two scales: the axis is the plan's, 5 h long; the narrow bars show the")
+    assert said in "".join(svg.find(f"{SVG}desc").itertext())  # type: ignore[union-attr]
+    titles = ["".join(each.itertext()) for each in svg.iter(f"{SVG}title")]
+    assert any("attempt 1 by ann: integrated" in title and " s to " in title for title in titles)
+
+
+def test_columns_that_show_when_something_ended_say_so() -> None:
+    text = page(calm())
+    head = text[text.index('<th scope="col">Task</th>') :]
+    assert head.index(">planned end<") < head.index(">actual end<") < head.index("</thead>")
 
 
 def test_every_row_of_every_table_wears_its_evidence() -> None:

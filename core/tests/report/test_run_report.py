@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from coditect.report.actual import actual
 from coditect.report.evidence import Evidence, Figure, difference, of_adapter, ratio, weakest
 from coditect.report.history import Ending, read
 from coditect.report.rework import rework
-from coditect.report.run_report import RunReport, Tally
+from coditect.report.run_report import RunReport, Span, Tally
 from coditect.run import actions as act
 from coditect.run import events as ev
 from coditect.run.program import Settings
@@ -307,6 +308,78 @@ def test_restarts_are_counted_once_however_many_agents_were_taken_over() -> None
     report = report_of(journey)
     assert report.restarts == 3
     assert report.tasks[0].work == pytest.approx(2.0)
+
+
+def ended_alone(*changes: Mapping[str, Any], at: int = 5000) -> RunReport:
+    """Task a works for 1.8 s; the run is killed at 0.5 s and carried on at `at`."""
+    exited = {"code": 0, "usage": {"wall": 1.8}, "again": True}
+
+    def leave(effect: act.Effect, journey: Journey) -> Sequence[ev.Event] | None:
+        del journey
+        match effect:
+            case act.Watch(attempt) if attempt.number == 1 and attempt.task in ("a", "c"):
+                return ()
+            case _:
+                return None
+
+    journey = small_journey(twist=leave, settings=Settings(pace=1000, approve_all=True))
+    for task, change in zip(("a", "c"), changes, strict=False):
+        said = {"reason": "exit", **exited, **change}
+        journey.at(at, ev.AttemptExited(task, 1, **said))
+    journey.run()
+    return report_of(journey)
+
+
+def test_who_ended_while_nobody_looked_is_not_credited_with_the_downtime() -> None:
+    report = ended_alone({}, {"usage": {"wall": 0.5}})
+    tasks = {task.id: task for task in report.tasks}
+    assert tasks["a"].work == pytest.approx(1.8)
+    assert tasks["c"].work == pytest.approx(0.5)
+    assert tasks["a"].attempts[0].work == Span(0.01, 1.81)
+    assert report.restarts == 1
+    assert report.totals.downtime == Figure(4.49, "hours", Evidence.REHEARSED)
+    # The downtime is no way through the gate, nor a time that the attempt held its agent.
+    assert tasks["a"].gate is not None
+    assert tasks["a"].gate.save == 10
+    assert tasks["a"].gate.total < 200
+    assert report.totals.gate.value < 1
+    assert {agent.id: agent.held < 1 for agent in report.agents} == {"ann": True, "bob": True}
+
+
+def test_an_end_at_which_a_coordinator_was_there_is_taken_from_the_journal() -> None:
+    report = ended_alone({"again": False}, {"again": False})
+    assert report.tasks[0].work == pytest.approx(4.99)
+    assert report.restarts == 0
+    assert report.totals.downtime is None
+
+
+def test_of_a_lost_agent_only_what_somebody_saw_counts_as_work() -> None:
+    report = ended_alone({"reason": "lost", "usage": {}}, {"again": False})
+    assert report.tasks[0].attempts[0].ending == "lost"
+    assert report.tasks[0].lost_work == pytest.approx(3.49)  # the timer of the risk, at 3.5
+    assert report.restarts == 1
+    assert report.totals.downtime is None
+
+
+def test_the_figures_of_a_stopped_clock_do_not_reach_beyond_the_moment_of_discovery() -> None:
+    report = ended_alone({"usage": {"wall": 99.0}}, {})
+    assert report.tasks[0].work == pytest.approx(4.99)
+
+
+def test_who_ended_before_anybody_saw_it_start_worked_all_the_same() -> None:
+    def unseen(effect: act.Effect, journey: Journey) -> Sequence[ev.Event] | None:
+        del journey
+        if isinstance(effect, act.Launch) and effect.attempt.task == "a":
+            return (ev.AttemptExited("a", 1, "exit", 0, usage={"wall": 0.006}, again=True),)
+        return None
+
+    journey = small_journey(twist=unseen, settings=Settings(pace=1000, approve_all=True))
+    journey.run()
+    report = report_of(journey)
+    assert report.tasks[0].work == pytest.approx(0.006)
+    assert report.restarts == 1
+    assert report.totals.downtime is not None
+    assert report.totals.downtime.value == pytest.approx(0.004)
 
 
 def test_files_that_a_later_task_changes_again_are_rework() -> None:

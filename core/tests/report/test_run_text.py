@@ -8,6 +8,8 @@ from rich.console import Console
 
 from coditect.report import run_words as words
 from coditect.report.actual import actual
+from coditect.report.run_json import as_json
+from coditect.report.run_page import run_page
 from coditect.report.run_report import RunReport
 from coditect.report.run_text import show
 from coditect.run import actions as act
@@ -51,6 +53,14 @@ def test_planned_and_actual_figures_say_what_they_are() -> None:
     speed_up = next(line for line in lines if line.startswith("Speed-up"))
     assert speed_up.endswith("modelled / rehearsed")
     assert "Workstreams  planned: modelled, actual: rehearsed" in lines
+
+
+def test_columns_that_show_when_something_ended_say_so() -> None:
+    text = printed(finished(), 120)
+    [head] = [line for line in text.splitlines() if "later" in line]
+    assert head.split()[:4] == ["planned", "end", "actual", "end"]
+    [gates] = [line for line in text.splitlines() if "gathered" in line]
+    assert gates.split()[:3] == ["planned", "end", "open"]
 
 
 def test_presence_checks_of_a_rehearsal_are_labelled_so() -> None:
@@ -108,6 +118,26 @@ def test_trouble_is_told_where_people_look_for_it() -> None:
     assert speed_up.split() == ["Speed-up", "1.40", "x", "-", "modelled"]
 
 
+def test_how_long_nobody_carried_the_run_on_is_said() -> None:
+    def leave(effect: act.Effect, journey: Journey) -> tuple[ev.Event, ...] | None:
+        del journey
+        return () if isinstance(effect, act.Watch) and effect.attempt.task == "a" else None
+
+    journey = small_journey(twist=leave, settings=Settings(pace=1000, approve_all=True))
+    ended = ev.AttemptExited("a", 1, "exit", 0, usage={"wall": 2.0}, again=True)
+    journey.at(6000, ended)
+    journey.run()
+    report = actual(journey.plan, journey.journal)
+    text = printed(report, 200)
+    said = "restarted once; agents ended while there was none, and nobody carried the run on for "
+    assert f"The coordinator was {said}4.0 h or longer." in text
+    assert f"The coordinator was {said}4.0 h or longer." in run_page(report)
+    [row] = [line for line in text.splitlines() if line.startswith("Nobody carried it on")]
+    assert row.split()[-3:] == ["4.0", "h", "rehearsed"]
+    assert as_json(report)["totals"]["downtime"]["value"] == 3.99
+    assert as_json(report)["restarts"] == 1
+
+
 def test_long_lists_say_how_much_more_there_is() -> None:
     many = tuple({"code": "c", "message": f"m{i}", "data": {}} for i in range(30))
 
@@ -152,12 +182,12 @@ def test_hostile_titles_and_messages_cannot_command_the_terminal() -> None:
     ("value", "said"),
     [
         (None, "-"),
-        (0.0, "0 h"),
+        (0.0, "0 s"),
         (3.25, "3.2 h"),
         (-0.4, "-0.4 h"),
         (0.05, "3.0 min"),
         (0.001, "3.6 s"),
-        (1e-6, "0 h"),
+        (1e-6, "0 s"),
     ],
 )
 def test_a_time_is_said_in_the_unit_that_suits_it(value: float | None, said: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from coditect.agents.supervisor import tree
 from coditect.run import actions as act
 from coditect.run import events as ev
 from coditect.run.home import Home
@@ -44,6 +45,11 @@ def test_every_kind_is_told_with_its_very_fields_in_order() -> None:
         for kind, cls in ev.KINDS.items()
     }
     assert told == real
+
+
+def test_every_way_to_hold_processes_together_is_told() -> None:
+    told = {names(name)[0]: names(meaning) for name, _, meaning in rows("## The fields", 3)}
+    assert {tree.GROUP, tree.PRIVATE, tree.SHARED_PROC} <= set(told["isolation"])
 
 
 def word(hint: Any) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import coditect.git
+from coditect.findings import CoditectError
+from coditect.report import run_words as words
+from coditect.report.actual import actual
+from coditect.report.event_words import describe
+from coditect.report.run_page import run_page
 from coditect.run import events as ev
 from coditect.run.home import ask
 from coditect.run.state import State
@@ -290,6 +297,38 @@ def test_what_has_landed_is_pushed(tmp_path: Path) -> None:
     for name, there in remotes.items():
         assert git(there, "rev-parse", "main") == trip.book.state.heads[name]
     assert not trip.events(ev.LandingHeld)
+
+
+def test_a_branch_that_is_not_pushed_has_landed_all_the_same(tmp_path: Path) -> None:
+    trip = gated(tmp_path, "approval: false", push="nowhere", landing="end")
+    assert trip.carry_on() == "succeeded"
+    state = trip.book.state
+    assert state.landed == state.heads == state.held
+    assert {event.repository for event in trip.events(ev.Landed)} == {"app", "lib"}
+    assert all(event.moved for event in trip.events(ev.LandingHeld))
+    book = trip.book
+    report = actual(book.plan, book.entries)
+    for line in report.landings:
+        assert line.landed == line.head == git(trip.places[line.repository], "rev-parse", "main")
+        assert (line.complete, line.pushed) == (True, False)
+        assert words.landing(line).startswith("has all of integration. Not pushed: The push to")
+    assert "has all of integration. Not pushed" in run_page(report)
+    said = [describe(event, book.plan).text for event in trip.events(ev.LandingHeld)]
+    assert all(re.match("main is at [0-9a-f]{10}; not pushed: The push to", one) for one in said)
+
+
+def test_a_push_that_never_ends_is_held_and_the_branch_has_landed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = gated(tmp_path, "approval: false", push="origin", landing="end")
+
+    def push(*_: object) -> None:
+        raise CoditectError.of("git-timeout", "git push took too long.")
+
+    monkeypatch.setattr(coditect.git, "push", push)
+    assert trip.carry_on() == "succeeded"
+    assert trip.book.state.landed == trip.book.state.heads
+    assert all("took too long" in event.reason for event in trip.events(ev.LandingHeld))
 
 
 def test_a_remote_that_is_not_there_holds_the_landing_in_words(tmp_path: Path) -> None:

@@ -392,6 +392,35 @@ def test_an_agent_that_ended_while_nobody_looked_is_found_with_its_end(tmp_path:
     assert exited.code == 0
 
 
+def test_an_agent_that_two_coordinators_left_is_found_with_its_end_by_the_third(
+    tmp_path: Path,
+) -> None:
+    outing = trip(tmp_path, f"until [ -e {tmp_path}/go ]; do sleep 0.02; done; {GOOD}")
+    assert outing.carry_on(once(ev.AttemptAttached, leave)) is None
+    assert outing.carry_on(once(ev.AttemptAttached, leave)) is None
+    (tmp_path / "go").touch()
+    until(lambda: isinstance(look(outing.attempt("a")), Exited))
+    assert outing.carry_on() == "succeeded"
+    assert [event.again for event in outing.events(ev.AttemptAttached)] == [False, True]
+    [exited] = outing.events(ev.AttemptExited)
+    assert exited.again
+
+
+def test_an_agent_that_ends_under_the_coordinator_that_took_it_over_is_no_second_restart(
+    tmp_path: Path,
+) -> None:
+    outing = trip(tmp_path, f"until [ -e {tmp_path}/go ]; do sleep 0.02; done; {GOOD}")
+    assert outing.carry_on(once(ev.AttemptAttached, leave)) is None
+
+    def end() -> None:
+        (tmp_path / "go").touch()
+        until(lambda: isinstance(look(outing.attempt("a")), Exited))
+
+    assert outing.carry_on(once(ev.AttemptAttached, end)) == "succeeded"
+    [exited] = outing.events(ev.AttemptExited)
+    assert not exited.again
+
+
 def test_an_attempt_whose_start_was_not_recorded_is_found_at_work(tmp_path: Path) -> None:
     """Killed between the start of the supervisor and its record."""
     outing = trip(tmp_path, f"until [ -e {tmp_path}/go ]; do sleep 0.02; done; {GOOD}")

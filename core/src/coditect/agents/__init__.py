@@ -18,9 +18,11 @@ from coditect.agents.launcher import Launcher
 from coditect.agents.registry import ADAPTERS, adapter_for
 from coditect.agents.spec import AttemptSpec
 from coditect.agents.status import Exited, Lost, Reason, Running, Usage, read_output
+from coditect.agents.supervisor.tree import GROUP
 
 __all__ = [
     "ADAPTERS",
+    "GROUP",
     "Adapter",
     "AgentUsage",
     "Assignment",

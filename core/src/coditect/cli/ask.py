@@ -5,6 +5,7 @@ A running coordinator finds the request in its inbox; without one, the command r
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import time
@@ -19,10 +20,13 @@ from coditect.findings import CoditectError
 from coditect.plan.suggest import did_you_mean
 from coditect.report.plain import plain
 from coditect.run.book import Book
+from coditect.run.coordinator import carry_on
+from coditect.run.events import Entry
 from coditect.run.home import Home, RunFolder, RunLock, ask, asked, is_running
 from coditect.run.journal import Writer
 from coditect.run.program import Program
 from coditect.run.shell import request_event
+from coditect.run.state import State
 
 _PATIENCE = 10.0
 """Seconds to wait until a coordinator has recorded a request."""
@@ -125,6 +129,9 @@ def _tell(run: str | None, json: bool, what: str, **fields: Any) -> None:
             continue  # a coordinator has just begun; it reads its inbox first
         recorded_by = "this command"
     after = Book.open(Home(), book.run)
+    if what == "cancel" and not fields.get("task"):
+        _end_now(after)
+        after = Book.open(Home(), book.run)
     goes_on = is_running(book.folder)
     if json:
         print_json({"run": book.run, "what": what, **fields, "recorded_by": recorded_by})
@@ -133,6 +140,19 @@ def _tell(run: str | None, json: bool, what: str, **fields: Any) -> None:
     typer.echo(f"Recorded: {what} {said}".rstrip() + f" ({book.run}).")
     if not goes_on and not after.state.finished:
         typer.echo(f"Nobody is carrying the run on; go on with: coditect resume {book.run}")
+
+
+def _end_now(book: Book) -> None:
+    """End the agents of a cancelled run that nobody carries on, and save what they wrote."""
+    if is_running(book.folder) or book.state.finished:
+        return
+    with contextlib.suppress(CoditectError):  # What keeps it from ending, `resume` tells.
+        carry_on(Home(), book.run, lambda _: _unseen)
+
+
+def _unseen(entry: Entry, state: State) -> None:
+    """Nobody watches a run that only ends."""
+    del entry, state
 
 
 def _me() -> str:

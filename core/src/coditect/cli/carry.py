@@ -16,6 +16,7 @@ from coditect.findings import CoditectError
 from coditect.plan.source import read_source
 from coditect.report.lines import Lines
 from coditect.report.live_screen import show_live
+from coditect.report.next_step import look_at
 from coditect.report.plain import plain
 from coditect.run import events as ev
 from coditect.run.bodies import to_body
@@ -84,20 +85,32 @@ def conclude(home: Home, run: str, outcome: str | None, *, json: bool) -> None:
         raise typer.Exit(NO)
 
 
+def too_late(book: Book, option: str, why: str) -> CoditectError:
+    """An option that only a new run can take was given for one that goes on."""
+    return CoditectError.of(
+        "option-too-late",
+        f"{option} comes too late for {book.run}, which is not finished: {why}.",
+        "Leave it out to go on with that run, or add --new to start afresh.",
+    )
+
+
 def _after(book: Book, outcome: str) -> Iterator[str]:
     """What is left for a person to do."""
     held = _held(book)
     for event in held:
-        yield f"Not landed in {event.repository}: {event.reason} {event.hint}"
-    if held and not book.settings.update_checkout:
+        what = "Not pushed from" if event.moved else "Not landed in"
+        yield f"{what} {event.repository}: {event.reason} {event.hint}"
+    if any(not event.moved for event in held) and not book.settings.update_checkout:
         yield f"To move a clean checkout along: coditect land {book.run} --update-checkout"
+    if outcome == "cancelled":
+        yield f"A cancelled run does not go on. Begin anew: coditect run {book.started.plan_file}"
     if outcome != "failed":
         return
     parked = [name for name, task in book.state.tasks.items() if task.phase is Phase.PARKED]
     parked += [name for name, gate in book.state.gates.items() if gate.door is Door.PARKED]
     rejected = [name for name, gate in book.state.gates.items() if gate.door is Door.REJECTED]
     for name in parked:
-        yield f"{name} is parked. Look: coditect logs {book.run} {name} --verify"
+        yield f"{name} is parked. Look: {look_at(book, name)}"
         yield f"Once that is mended: coditect retry {book.run} {name}"
     for name in rejected:
         yield f"{name} is rejected. To let it pass: coditect approve {book.run} {name}"

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from coditect import __version__
-from coditect.agents import AttemptSpec, Exited, launch, wait
+from coditect.agents import GROUP, AttemptSpec, Exited, launch, wait
 from coditect.cli.options import Json
-from coditect.cli.output import NO, print_json
+from coditect.cli.output import NO, counted, print_json
 from coditect.cli.runs import all_runs
 from coditect.findings import CoditectError
 from coditect.git.plumbing import executable, version
@@ -111,7 +111,7 @@ def _isolation() -> _Look:
         said = " ".join(found.trouble) if isinstance(found, Exited) else ""
         return _Look(what, False, "an attempt could not be run", said)
     hint = f"{found.note} Agents are ended by group and marker instead.".strip()
-    return _Look(what, found.isolation != "session", found.isolation, hint, needed=False)
+    return _Look(what, found.isolation != GROUP, found.isolation, hint, needed=False)
 
 
 def _home(home: Home) -> _Look:
@@ -134,7 +134,7 @@ def _journal(home: Home) -> _Look:
         return _Look("journal", False, str(error), error.findings[0].hint)
     left = [row.run for row in rows if row.state == "left"]
     unreadable = [row.run for row in rows if row.state == "unreadable"]
-    found = [f"{len(rows)} runs"]
+    found = [counted(len(rows), "run")]
     found += [f"unfinished: {', '.join(left)}"] if left else []
     found += [f"unreadable: {', '.join(unreadable)}"] if unreadable else []
     mend = "Go on with: coditect resume RUN. Unreadable ones need the version that wrote them."

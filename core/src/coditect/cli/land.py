@@ -32,7 +32,7 @@ def land(
     A run does this by itself, except where the branch is checked out and you did not allow it to
     touch the checkout. Needs that nobody is carrying the run on.
 
-    Exit code 1: a branch could not be moved, and why.
+    Exit code 1: a branch could not be moved or not be pushed, and why.
 
     Examples:
 
@@ -49,14 +49,16 @@ def land(
             writer.append(event for event in events if _is_news(book, event))
         finally:
             writer.close()
-    held = any(isinstance(event, ev.LandingHeld) for event in events)
+    held = [event for event in events if isinstance(event, ev.LandingHeld)]
     if json:
         rows = [{"kind": event.kind, **to_body(event)} for event in events]
         print_json({"run": book.run, "branches": rows})
     else:
+        unpushed = {event.repository for event in held if event.moved}
         for event in events:
-            typer.echo(plain(_said(event)))
-        if held and not update_checkout:
+            if not isinstance(event, ev.Landed) or event.repository not in unpushed:
+                typer.echo(plain(_said(event)))
+        if any(not event.moved for event in held) and not update_checkout:
             typer.echo(
                 f"To move a clean checkout along: coditect land {book.run} --update-checkout"
             )
@@ -86,4 +88,10 @@ def _is_news(book: Book, event: ev.Landed | ev.LandingHeld) -> bool:
 def _said(event: ev.Landed | ev.LandingHeld) -> str:
     if isinstance(event, ev.Landed):
         return f"{event.repository}: {event.branch} has all of integration ({event.commit[:12]})."
-    return f"{event.repository}: {event.branch} is not moved. {event.reason} {event.hint}"
+    why = f"{event.reason} {event.hint}".rstrip()
+    if event.moved:
+        return (
+            f"{event.repository}: {event.branch} is at {event.commit[:12]}, with all of "
+            f"integration; not pushed: {why}"
+        )
+    return f"{event.repository}: {event.branch} is not moved. {why}"

@@ -14,9 +14,11 @@ from coditect.cli.options import Attempt, Json, complete_names, run_and
 from coditect.cli.output import print_json
 from coditect.findings import CoditectError
 from coditect.plan.suggest import did_you_mean
+from coditect.report.next_step import look_at
 from coditect.report.plain import plain
 from coditect.run.book import Book
 from coditect.run.home import Home
+from coditect.run.state import Phase
 
 _ALL = 1 << 26
 """Bytes; more than an attempt keeps."""
@@ -57,7 +59,7 @@ def logs(
     if verify or number is None:
         parts = [(one.name, read_output(one, _ALL)) for one in _verifications(folder, number)]
         if not parts:
-            raise _nothing(f"No verification of {name} has been run yet.", book)
+            raise _unjudged(book, name)
     else:
         if not (folder / "output.log").exists():
             raise _nothing(f"Attempt {number} of {name} has printed nothing yet.", book)
@@ -95,6 +97,17 @@ def _folder(book: Book, name: str, attempt: int | None) -> tuple[Path, int | Non
         raise _nothing(f"{what} has not begun yet.", book)
     number = attempt or state.attempts
     return book.folder.attempt(name, number), number
+
+
+def _unjudged(book: Book, name: str) -> CoditectError:
+    """Nothing has judged the work: it waits for that, or failed before."""
+    message = f"No verification of {name} has been run yet."
+    task = book.state.tasks.get(name)
+    if task is None or task.phase is not Phase.PARKED:
+        return _nothing(message, book)
+    return CoditectError.of(
+        "no-output", f"{message} It failed before that: {task.why}", f"Look: {look_at(book, name)}"
+    )
 
 
 def _nothing(message: str, book: Book) -> CoditectError:

@@ -47,18 +47,23 @@ def report(
     """
     found = read_report(Home(), run)
     if html is not None:
-        try:
-            html.write_text(run_page(found), encoding="utf-8")
-        except OSError as error:
-            raise CoditectError.of(
-                "cannot-write", f"{html} cannot be written: {error.strerror}.", "Name another file."
-            ) from error
+        write_page(found, html)
     if json:
         print_json(as_json(found))
         return
     show(Console(), found, tasks=not brief)
     if html is not None:
         typer.echo(plain(f"Page: {html}"))
+
+
+def write_page(found: RunReport, html: Path) -> None:
+    """Write a report as one self-contained page."""
+    try:
+        html.write_text(run_page(found), encoding="utf-8")
+    except OSError as error:
+        raise CoditectError.of(
+            "cannot-write", f"{html} cannot be written: {error.strerror}.", "Name another file."
+        ) from error
 
 
 def read_report(home: Home, run: str | None) -> RunReport:

@@ -68,7 +68,7 @@ def _judge(
         if not matches(change.path):
             yield Finding(
                 "gate-outside-ownership",
-                f"{shown!r} {_what(change, removed, emptied)}, but {task} owns only {owned}.",
+                f"{shown!r} {_what(change, removed, emptied)}, but {task} owns only `{owned}`.",
                 "Let the task's owner make this change, or widen what the task owns.",
                 data=(("path", shown), ("task", task)),
             )

@@ -56,7 +56,7 @@ def land(
         return held(
             "checked-out",
             f"{branch} is checked out in {where}, which is not to be touched.",
-            f"Type {by_hand(shown[0].path, commit)}, or allow the engine to update it.",
+            f"Type {by_hand(shown[0].path, commit)}, or: coditect land --update-checkout",
         )
     return users_checkout.fast_forward(repository, shown[0], branch, commit, old, note)
 

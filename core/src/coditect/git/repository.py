@@ -288,7 +288,9 @@ def _discover(path: Path) -> Mapping[str, str]:
             raise CoditectError.of(
                 "git-not-a-repository",
                 f"{path} is not a git repository.",
-                f"Make it one: `git -C {path} init`, then commit what is there.",
+                "A repository's path counts from the folder you start in: start there, or name it "
+                "with `-C FOLDER` or `-r NAME=PATH`. To make this one a repository: "
+                f"`git -C {path} init -b main`, then commit what is there.",
             )
         raise GitError("rev-parse", done.code, done.err)
     lines = done.text.split("\n")

@@ -146,11 +146,14 @@ def _risks(source: Source) -> tuple[RiskLine, ...]:
 
 def _landings(source: Source) -> tuple[LandingLine, ...]:
     state, history = source.history.state, source.history
+    pushes = source.program.settings.push is not None
     lines = []
     for name, head in state.heads.items():
         landed = state.landed.get(name, "")
         repository = source.plan.repositories.get(name)
-        held = history.held.get(name) if head != landed else None
+        held = history.held.get(name)
+        if held and head == landed and not held.moved:
+            held = None  # landed since, or by hand
         last = history.landed.get(name)
         lines.append(
             LandingLine(
@@ -161,6 +164,8 @@ def _landings(source: Source) -> tuple[LandingLine, ...]:
                 complete=head == landed,
                 held=held.reason if held else "",
                 hint=held.hint if held else "",
+                moved=held is not None and held.moved,
+                pushed=last is not None and name not in history.unpushed if pushes else None,
             )
         )
     return tuple(lines)

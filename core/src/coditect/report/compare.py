@@ -147,9 +147,12 @@ def _attempt(source: Source, record: AttemptRecord) -> AttemptLine:
 
 
 def _gate_time(record: AttemptRecord) -> GateTime | None:
-    """Split the way from exit to integration; each part ends where the next one begins."""
+    """Split the way from exit to integration; each part ends where the next one begins.
+
+    While nobody carried the run on there was no way: it begins when the exit was noticed.
+    """
     moments = (
-        record.exited,
+        record.noticed,
         record.saved,
         record.checked,
         record.built,
@@ -196,9 +199,9 @@ def stream_lines(source: Source, tasks: tuple[TaskLine, ...]) -> tuple[StreamLin
 
 
 def gated(source: Source, records: Iterable[AttemptRecord]) -> int:
-    """Milliseconds between these attempts' exits and their ends."""
+    """Milliseconds between these attempts' exits, once noticed, and their ends."""
     return sum(
-        source.ended(record) - record.exited for record in records if record.exited is not None
+        source.ended(record) - record.noticed for record in records if record.noticed is not None
     )
 
 
@@ -266,7 +269,7 @@ def agent_lines(source: Source) -> tuple[AgentLine, ...]:
     for name, evidence in source.evidence_of.items():
         mine = [record for record in records if record.agent == name]
         work = sum(source.worked(record) for record in mine)
-        life = sum(source.ended(record) - record.started for record in mine)
+        life = sum(source.ended(record) - record.started - record.unnoticed for record in mine)
         attending = sum(
             source.ended(record) - record.started
             for record in records

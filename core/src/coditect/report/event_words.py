@@ -26,6 +26,19 @@ class Said:
     """Whether it may be left out: things go their way, or the next event says it again."""
 
 
+class HeldLandings:
+    """Remembers why landings are held: the same reason is told once a repository."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    def told(self, event: ev.LandingHeld) -> bool:
+        """Whether this was told before; it is from now on."""
+        before = self._reasons.get(event.repository)
+        self._reasons[event.repository] = event.reason
+        return before == event.reason
+
+
 def command(what: str, name: str, run: str = "") -> str:
     """Give what to type to `approve`, `reject`, `retry` or `cancel` something of a run."""
     return " ".join(("coditect", what, *(shlex.quote(word) for word in (run, name) if word)))
@@ -104,7 +117,9 @@ def _of_trouble(event: ev.Event, run: str) -> Said | None:
         case ev.EffectFailed(task):
             return Said(task, f"could not {event.effect}: {event.message}", "red")
         case ev.TaskParked(task):
-            message = event.message or event.reason
+            message = (event.message or event.reason).rstrip(".")
+            if event.reason == "cancelled":
+                return Said(task, f"parked: {message}", "red")
             return Said(task, f"parked: {message}. Again: {command('retry', task, run)}", "red")
         case ev.TaskSkipped(task):
             return Said(task, f"skipped: {event.because}", "yellow")
@@ -150,6 +165,9 @@ def _of_run(event: ev.Event, plan: Plan) -> Said:
         case ev.LandingHeld(repository):
             branch = event.branch or "its target branch"
             text = f"{branch} was not moved: {event.reason} {event.hint}"
+            if event.moved:
+                where = f"{branch} is at {event.commit[:10]}"
+                text = f"{where}; not pushed: {event.reason} {event.hint}"
             return Said(repository, text.rstrip(), "yellow")
         case ev.TimerFired():
             return Said("", f"the moment of {event.key} has come", routine=True)

@@ -55,6 +55,8 @@ class Row:
     """Small print under the label."""
 
 
+APART = 20
+"""From so many times on that plan and run differ in length, each has a scale of its own."""
 LABEL_WIDTH = 212
 BAR = 24
 THIN = 9
@@ -98,13 +100,19 @@ def gantt_svg(
     now: float | None = None,
     ident: str = "gantt",
 ) -> str:
-    """Draw the chart; `now` draws a line at that hour, `ident` keeps several on a page apart."""
-    end = max(
-        (bar.finish for row in rows for bar in (*row.planned, *row.actual)),
-        default=float(hours_per_day),
-    )
-    end = max(end, now or 0.0, 1.0)
-    scale = (width - LABEL_WIDTH - 12) / end
+    """Draw the chart; `now` draws a line at that hour, `ident` keeps several on a page apart.
+
+    Where plan and run are so different in length that one of them would be a mere spot, both fill
+    the width, the axis is the plan's, and the chart says so.
+    """
+    planned = max((bar.finish for row in rows for bar in row.planned), default=0.0)
+    actual = max((bar.finish for row in rows for bar in row.actual), default=0.0)
+    actual = max(actual, now or 0.0)
+    apart = min(planned, actual) > 0 and max(planned, actual) > APART * min(planned, actual)
+    room = width - LABEL_WIDTH - 12
+    end = max(planned if apart else max(planned, actual) or hours_per_day, 1.0)
+    scale = room / end
+    actual_scale = room / actual if apart else scale
     laid = [_Laid.of(row) for row in rows]
     tops: list[float] = []
     height = float(TOP)
@@ -113,8 +121,13 @@ def gantt_svg(
         height += one.height
     body = [*_stripes(tops, laid, width), *_ticks(end, scale, hours_per_day, height)]
     for top, one in zip(tops, laid, strict=True):
-        body.extend(_row(one, top, scale))
-    if now is not None:
+        body.extend(_row(one, top, scale, actual_scale))
+    if apart:
+        said = _apart(planned, actual, running=now is not None)
+        description = f"{description} {said}"
+        height += 20
+        body.append(f'<text class="scale" x="10" y="{height - 4:.0f}">{escape(said)}</text>')
+    elif now is not None:
         here = LABEL_WIDTH + now * scale
         body.append(
             f'<line class="now" x1="{here:.1f}" x2="{here:.1f}" y1="{TOP - 6}" y2="{height:.0f}">'
@@ -129,6 +142,14 @@ def gantt_svg(
         f'<title id="{name}-title">{escape(title)}</title>'
         f'<desc id="{name}-desc">{escape(description)}</desc>'
         f"<style>{STYLE}</style>{''.join(body)}</svg>"
+    )
+
+
+def _apart(planned: float, actual: float, *, running: bool) -> str:
+    until = " until now" if running else ""
+    return (
+        f"Two scales: the axis is the plan's, {_hours(planned)} long; "
+        f"the narrow bars show the run{until}, {_hours(actual)} over the whole width."
     )
 
 
@@ -208,7 +229,7 @@ def _upright(name: str, x: float, top: float, bottom: float) -> str:
     return f'<line class="{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.0f}" y2="{bottom:.0f}"/>'
 
 
-def _row(laid: _Laid, top: float, scale: float) -> Iterable[str]:
+def _row(laid: _Laid, top: float, scale: float, actual_scale: float) -> Iterable[str]:
     row = laid.row
     middle = top + laid.height / 2
     label = _cut(row.label, LABEL_WIDTH - 20, 7.0)
@@ -223,7 +244,7 @@ def _row(laid: _Laid, top: float, scale: float) -> Iterable[str]:
         for bar in planned:
             yield _bar(bar, y, scale)
         for bar in actual:
-            yield _actual(bar, y + BAR + 2, scale)
+            yield _actual(bar, y + BAR + 2, actual_scale)
 
 
 def _bar(bar: Bar, y: float, scale: float) -> str:
@@ -281,7 +302,11 @@ def _cut(text: str, room: float, letter: float) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.2f}".rstrip("0").rstrip(".") + " h"
+    """Say a time in the unit that suits it."""
+    size, unit = (hours, "h") if hours >= 0.1 else (60 * hours, "min")
+    if size < 1 and unit == "min":
+        size, unit = 60 * size, "s"
+    return f"{size:.2f}".rstrip("0").rstrip(".") + f" {unit}"
 
 
 def colours(workstreams: Iterable[str]) -> Mapping[str, int]:

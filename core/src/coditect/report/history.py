@@ -40,6 +40,9 @@ class AttemptRecord:
     started: int
     attached: int | None = None
     exited: int | None = None
+    """When its agent ended, as far as anybody knows."""
+    noticed: int | None = None
+    """When a coordinator took note of that: later, if none lived when it happened."""
     saved: int | None = None
     checked: int | None = None
     built: int | None = None
@@ -62,6 +65,13 @@ class AttemptRecord:
     results: tuple[ev.Told, ...] = ()
     """Of the last verification."""
     usage: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unnoticed(self) -> int:
+        """Give how long its agent was gone while nobody looked."""
+        if self.exited is None or self.noticed is None:
+            return 0
+        return self.noticed - self.exited
 
 
 @dataclass(slots=True)
@@ -111,10 +121,13 @@ class History:
     """Task, repository and merge commit, in the order of integration."""
     landed: dict[str, ev.Landed] = field(default_factory=dict)
     held: dict[str, ev.LandingHeld] = field(default_factory=dict)
+    unpushed: set[str] = field(default_factory=set)
+    """Repositories whose branch landed and could not be pushed."""
     risks: list[tuple[int, ev.RiskTriggered]] = field(default_factory=list)
     restarts: int = 0
-    """Coordinators that took living attempts over; at least, for one that found none says so
-    nowhere."""
+    """Coordinators that took attempts over; at least, for one that found none says so nowhere."""
+    downtime: int = 0
+    """How long nobody carried the run on: at least, for it shows only by agents that ended then."""
     started: int = 0
     last: int = 0
     """When something last happened to a task or checkpoint, or (unfinished) to anything."""
@@ -159,12 +172,13 @@ class _Reader:
         self._took_over: dict[tuple[str, int], int] = {}
         self._wave = 0
         self._wave_at = 0
+        self._wave_down = 0
 
     def take(self, entry: ev.Entry) -> None:
         state, event = self._state, entry.event
         task = getattr(event, "task", None)
         was = state.live.get(task) if task else None
-        ready, gates = state.ready, dict(state.gates)
+        ready, gates, before = state.ready, dict(state.gates), state.now
         self._fold.enter(entry)
         if state.ready is not ready:
             self._readiness(ready)
@@ -172,7 +186,7 @@ class _Reader:
             if gate is not gates[name]:
                 self._gate(name, gate.door, event)
         if task:
-            self._attempt(event, was, state.live.get(task))
+            self._attempt(event, was, state.live.get(task), before)
         self._about_run(event)
         if not isinstance(event, _ASIDE):
             self._history.last = state.now
@@ -229,7 +243,7 @@ class _Reader:
         elif isinstance(event, ev.ApprovalRecorded):
             gate.decisions.append((now, event))
 
-    def _attempt(self, event: Any, was: Attempt | None, now: Attempt | None) -> None:
+    def _attempt(self, event: Any, was: Attempt | None, now: Attempt | None, before: int) -> None:
         at, attempts = self._state.now, self._history.attempts
         if was is None and now is not None:
             attempts[now.task, now.number] = AttemptRecord(
@@ -244,12 +258,14 @@ class _Reader:
             )
         elif was is not None and now is not was:
             key = (was.task, was.number)
-            record = _told(attempts[key], event, at)
+            record = _told(attempts[key], event, at, before)
             if now is None:
                 record = self._ended(replace(record, ended=at))
             attempts[key] = record
-            if isinstance(event, ev.AttemptAttached) and event.again:
+            if isinstance(event, ev.AttemptAttached | ev.AttemptExited) and event.again:
                 self._taken_over(record)
+                if isinstance(event, ev.AttemptExited) and event.reason != "lost":
+                    self._nobody_for(record.unnoticed)
 
     def _ended(self, record: AttemptRecord) -> AttemptRecord:
         if record.ending is Ending.INTEGRATED:
@@ -259,13 +275,19 @@ class _Reader:
         return record
 
     def _taken_over(self, record: AttemptRecord) -> None:
-        """Count restarts: one takes every living attempt over once, and none begun after it."""
+        """Count restarts: one takes every attempt at work over once, and none begun after it."""
         key = (record.task, record.number)
         if self._took_over.get(key) == self._wave or record.started >= self._wave_at:
             self._wave += 1
             self._wave_at = self._state.now
+            self._wave_down = 0
             self._history.restarts = self._wave
         self._took_over[key] = self._wave
+
+    def _nobody_for(self, milliseconds: int) -> None:
+        """Count the longest that an agent waited to be looked at before this restart."""
+        self._history.downtime += max(milliseconds - self._wave_down, 0)
+        self._wave_down = max(milliseconds, self._wave_down)
 
     def _about_run(self, event: ev.Event) -> None:
         history, at = self._history, self._state.now
@@ -275,22 +297,27 @@ class _Reader:
             case ev.Landed(repository):
                 history.landed[repository] = event
                 history.held.pop(repository, None)
+                history.unpushed.discard(repository)
             case ev.LandingHeld(repository):
                 history.held[repository] = event
+                history.unpushed |= {repository} if event.moved else set()
             case ev.RiskTriggered(risk) if all(known.risk != risk for _, known in history.risks):
                 history.risks.append((at, event))
             case _:
                 pass
 
 
-def _told(record: AttemptRecord, event: Any, at: int) -> AttemptRecord:
-    """Add what an event says to the record of the attempt that it moved."""
+def _told(record: AttemptRecord, event: Any, at: int, before: int) -> AttemptRecord:
+    """Add what an event says to the record of the attempt that it moved.
+
+    `before` is when the journal was last written to.
+    """
     match event:
         case ev.AttemptAttached():
             first = at if record.attached is None else record.attached
             return replace(record, attached=first, reattached=record.reattached + event.again)
         case ev.AttemptExited():
-            return replace(record, exited=at, usage=event.usage)
+            return _exited(record, event, at, before)
         case ev.WorkSaved():
             return replace(record, saved=at, changed=event.changed)
         case ev.DiffChecked():
@@ -308,3 +335,16 @@ def _told(record: AttemptRecord, event: Any, at: int) -> AttemptRecord:
             return replace(record, ending=Ending.LOST, reason="lost", message=event.why)
         case _:
             return record
+
+
+def _exited(record: AttemptRecord, event: ev.AttemptExited, at: int, before: int) -> AttemptRecord:
+    """Tell when an agent ended from when that was noticed, if no coordinator lived meanwhile."""
+    attached, wall = record.attached, event.usage.get("wall")
+    end = at
+    if event.again and wall is not None:
+        # Without a word of its beginning it was started and not yet attached: right after that.
+        attached = record.started if attached is None else attached
+        end = min(at, attached + round(wall * 1000))
+    elif event.again and attached is not None:
+        end = max(attached, before)  # whoever saw it is lost too; this long it was at work
+    return replace(record, attached=attached, exited=end, noticed=at, usage=event.usage)

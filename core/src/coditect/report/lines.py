@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.text import Text
 
 from coditect.plan.model import Plan
 from coditect.report.clock import real_time
-from coditect.report.event_words import Said, describe
+from coditect.report.event_words import HeldLandings, Said, describe
 from coditect.run import events as ev
 from coditect.run.state import State
 
@@ -38,6 +40,7 @@ class Lines:
         self._everything = everything
         names = [*plan.tasks, *plan.checkpoints]
         self._approve_all = approve_all
+        self._held = HeldLandings()
         self._width = min(max(map(len, names), default=0), 30)
 
     def __call__(self, entry: ev.Entry, state: State) -> None:
@@ -46,6 +49,8 @@ class Lines:
             self._approve_all = bool(entry.event.settings.get("approve_all"))
         asks = self._asks(entry.event, state)
         said = describe(entry.event, self._plan, run=self._run, asks=asks)
+        if isinstance(entry.event, ev.LandingHeld):
+            said = replace(said, routine=self._held.told(entry.event))
         if not said.routine or self._everything:
             gone = entry.at - (state.started if state.started is not None else entry.at)
             self._console.print(

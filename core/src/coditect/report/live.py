@@ -6,12 +6,12 @@ Times are real milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from coditect.plan.model import Plan
 from coditect.report.clock import Clock
-from coditect.report.event_words import Said, command, describe
+from coditect.report.event_words import HeldLandings, Said, command, describe
 from coditect.report.evidence import Evidence, of_adapter, weakest
 from coditect.report.plain import last_line, plain
 from coditect.run import events as ev
@@ -199,12 +199,17 @@ def snapshot(
         queue=tuple(_queue(program, state)),
         checkpoints=_checkpoints(program, state, ask),
         waiting=_waiting(program, state, facts, moment, ask),
-        events=tuple(
-            (entry.at - zero, said)
-            for entry in facts.recent
-            if not (said := describe(entry.event, plan, run=run)).routine
-        ),
+        events=tuple(_recent(plan, facts, run, zero)),
     )
+
+
+def _recent(plan: Plan, facts: Facts, run: str, zero: int) -> Iterator[tuple[int, Said]]:
+    held = HeldLandings()
+    for entry in facts.recent:
+        if isinstance(entry.event, ev.LandingHeld) and held.told(entry.event):
+            continue
+        if not (said := describe(entry.event, plan, run=run)).routine:
+            yield entry.at - zero, said
 
 
 def _evidence(plan: Plan, program: Program, facts: Facts) -> Evidence:
@@ -287,10 +292,19 @@ def _idle(program: Program, state: State, stream: str) -> str:
     ]
     if not left:
         active = any(program.tasks[name].workstream == stream for name in state.live)
-        return "" if active else "nothing left to do"
+        return "" if active else _rest(program, state, stream)
     name = min(left)[2]
     reasons = why(program, state, name)
     return f"{name} {reasons[0].text}" if reasons else name
+
+
+def _rest(program: Program, state: State, stream: str) -> str:
+    """What became of a workstream that has nothing left to do, if it did not end well."""
+    phases = [
+        state.tasks[name].phase for name, n in program.tasks.items() if n.workstream == stream
+    ]
+    told = [f"{phases.count(phase)} {phase}" for phase in (Phase.PARKED, Phase.SKIPPED)]
+    return ", ".join(text for text in told if not text.startswith("0 ")) or "nothing left to do"
 
 
 # --- what waits -----------------------------------------------------------------------------------
@@ -320,6 +334,8 @@ def _checkpoints(
     def view(name: str) -> GateView:
         door = state.gates[name].door
         text = "; ".join(reason.text for reason in why(program, state, name))
+        if door is Door.REJECTED:
+            text = f"rejected: {text}"
         ask = ""
         if not state.cancelled:
             if door in (Door.WAITING, Door.REJECTED):

@@ -99,6 +99,7 @@ def _totals(totals: Totals) -> dict[str, Any]:
         "waiting": _figure(totals.waiting),
         "gate": _figure(totals.gate),
         "approval_wait": _figure(totals.approval_wait),
+        "downtime": _figure(totals.downtime),
         "exit_to_integration_median": _figure(totals.overhead_median),
         "exit_to_integration_p95": _figure(totals.overhead_p95),
         "rework": _figure(totals.rework),
@@ -267,4 +268,5 @@ def _landing(line: LandingLine) -> dict[str, Any]:
         "complete": line.complete,
         "held": line.held or None,
         "hint": line.hint or None,
+        "pushed": line.pushed,
     }

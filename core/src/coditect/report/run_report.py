@@ -249,6 +249,8 @@ class Totals:
     gate: Figure
     """Hours between agents' exits and the ends of their attempts."""
     approval_wait: Figure
+    downtime: Figure | None
+    """Hours that nobody carried the run on, at least; None: that does not show."""
     done: int
     tasks: int
     attempts: int
@@ -294,8 +296,12 @@ class LandingLine:
     """The branch's commit."""
     complete: bool
     held: str
-    """Why the branch was not moved, if it was not."""
+    """Why the branch was not moved, or not pushed."""
     hint: str
+    moved: bool
+    """Whether `held` is about the push only."""
+    pushed: bool | None
+    """Whether the branch is pushed as far as it has landed; None: the run does not push."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +320,7 @@ class RunReport:
     pace: int
     """Milliseconds of real time for a planned hour; 0: agents really worked."""
     restarts: int
+    """Coordinators that went on with what an earlier one had begun, at least."""
     evidence: Evidence
     """The weakest of all its parts."""
     totals: Totals

@@ -102,7 +102,7 @@ def _passed(line: CheckpointLine, span: Span) -> Bar:
 
 
 def _span(span: Span) -> str:
-    return f"hour {span.start:.1f} to {span.finish:.1f}"
+    return f"{words.hours(span.start)} to {words.hours(span.finish)} after the start"
 
 
 def _tooltip(*lines: str) -> str:

@@ -108,8 +108,7 @@ def _head(console: Console, report: RunReport) -> None:
     _say(console, report.title)
     _say(console, f"{report.trust} {words.pace(report)}", "dim")
     if report.restarts:
-        times = "once" if report.restarts == 1 else f"{report.restarts} times"
-        _say(console, f"The coordinator was restarted {times} and took living agents over.")
+        _say(console, words.restarts(report))
     console.print()
 
 
@@ -137,6 +136,7 @@ def _totals(report: RunReport) -> Table:
     row("Velocity, tasks an hour", None, sums.throughput)
     row("Waited for a slot or agent", None, sums.waiting)
     row("Waited for approval", None, sums.approval_wait)
+    row("Nobody carried it on, at least", None, sums.downtime)
     row("Gates, from exit to end", None, sums.gate)
     row("Exit to integration, median", None, sums.overhead_median)
     row("Exit to integration, 95 %", None, sums.overhead_p95)
@@ -190,7 +190,7 @@ def _streams(report: RunReport, *, wide: bool) -> Table:
 def _checkpoints(report: RunReport, *, wide: bool) -> Table:
     more = ("held", "looked at") if wide else ()
     kinds = [line.evidence for line in report.checkpoints]
-    head = ("planned", "open", "gathered", *more, "asked", "approved by")
+    head = ("planned end", "open", "gathered", *more, "asked", "approved by")
     rows = _Rows(kinds, "", *head, left="approved by")
     for line in report.checkpoints:
         opened = line.actual.finish if line.actual and line.state == "open" else None
@@ -229,7 +229,7 @@ def _tasks(report: RunReport, *, wide: bool) -> Table:
     kinds = [line.evidence for line in report.tasks]
     more = ("worked", "waited", "gates") if wide else ()
     agent = ("agent",) if wide else ()
-    head = ("planned", "actual", "later", *more, "tries", *agent, "verified")
+    head = ("planned end", "actual end", "later", *more, "tries", *agent, "verified")
     rows = _Rows(kinds, "", *head, left="agent verified")
     stream = None
     for line in sorted(report.tasks, key=lambda task: _order(report, task)):
@@ -268,12 +268,10 @@ def _task(line: TaskLine, *, wide: bool) -> Sequence[str | Text]:
 def _landings(console: Console, report: RunReport) -> None:
     console.print(Text("\nTarget branches", style="bold"))
     for line in report.landings:
-        state = "has all of integration" if line.complete else "is behind integration"
         commit = f" at {line.landed[:10]}" if line.landed else ""
-        text = f"{line.repository}: {line.branch}{commit} {state}."
-        if line.held:
-            text += f" Held back: {line.held} {line.hint}"
-        _say(console, text, "" if line.complete else "yellow", indent=2)
+        text = f"{line.repository}: {line.branch}{commit} {words.landing(line)}"
+        fine = line.complete and not line.held
+        _say(console, text, "" if fine else "yellow", indent=2)
 
 
 # --- what went wrong ------------------------------------------------------------------------------

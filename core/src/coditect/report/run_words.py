@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from coditect.report.evidence import Evidence, Figure
-from coditect.report.run_report import CheckpointLine, RunReport, Tally, TaskLine
+from coditect.report.run_report import CheckpointLine, LandingLine, RunReport, Tally, TaskLine
 
 NONE = "-"
 """Stands where there is nothing to say."""
@@ -17,7 +17,7 @@ def hours(value: float | None, sign: str = "") -> str:
         return NONE
     size = abs(value)
     if size < 0.5 / 36_000:
-        return "0 h"
+        return "0 s"
     if size >= 0.1:
         return f"{value:{sign}.1f} h"
     return f"{60 * value:{sign}.1f} min" if size >= 1 / 60 else f"{3600 * value:{sign}.1f} s"
@@ -90,6 +90,20 @@ def pace(report: RunReport) -> str:
     return said
 
 
+def restarts(report: RunReport) -> str:
+    """Say how often another coordinator went on, and how long there was none."""
+    if not report.restarts:
+        return ""
+    times = "once" if report.restarts == 1 else f"{report.restarts} times"
+    downtime = report.totals.downtime
+    if downtime is None:
+        return f"The coordinator was restarted {times} and took living agents over."
+    return (
+        f"The coordinator was restarted {times}; agents ended while there was none, and nobody "
+        f"carried the run on for {hours(downtime.value)} or longer."
+    )
+
+
 MEANING = {
     "presence": "something is there, nobody looked inside",
     "tool": "a tool accepted it",
@@ -126,6 +140,14 @@ def verification(task: TaskLine) -> str:
         word = f"{name} NOT RUN" if not check.run else name if check.ok else f"{name} FAILED"
         said[word] = said.get(word, 0) + 1
     return ", ".join(word if count == 1 else f"{word} x{count}" for word, count in said.items())
+
+
+def landing(line: LandingLine) -> str:
+    """Say how far a target branch has come, and what keeps it there or from being pushed."""
+    said = "has all of integration." if line.complete else "is behind integration."
+    if line.held:
+        said += f" {'Not pushed' if line.moved else 'Held back'}: {line.held} {line.hint}".rstrip()
+    return said
 
 
 def decided(line: CheckpointLine) -> str:

@@ -17,9 +17,10 @@ def totals(
     source: Source, tasks: Sequence[TaskLine], checkpoints: Sequence[CheckpointLine]
 ) -> Totals:
     """Sum the lines up."""
-    records = list(source.history.attempts.values())
+    history = source.history
+    records = list(history.attempts.values())
     done = [task for task in tasks if task.state == "integrated"]
-    succeeded = source.history.state.finished == "succeeded"
+    succeeded = history.state.finished == "succeeded"
 
     def modelled(hours: float) -> Figure:
         return Figure(hours, "hours", Evidence.MODELLED)
@@ -47,6 +48,7 @@ def totals(
         waiting=ours(sum(task.waiting for task in tasks)),
         gate=ours(source.clock.hours(gated(source, records))),
         approval_wait=ours(sum(each.approval_wait for each in checkpoints)),
+        downtime=ours(source.clock.hours(history.downtime)) if history.downtime else None,
         done=len(done),
         tasks=len(tasks),
         attempts=len(records),

@@ -174,7 +174,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class LandingHeld:
-    """The target branch was not moved, and why; tried again when the head moves."""
+    """The target branch was not moved, or not pushed; tried again when the head moves."""
 
     kind: ClassVar[str] = "landing_held"
     repository: str
@@ -182,6 +182,8 @@ class LandingHeld:
     commit: str
     reason: str
     hint: str = ""
+    moved: bool = False
+    """Whether the branch was moved, and only the push did not go through."""
 
 
 @dataclass(frozen=True, slots=True)

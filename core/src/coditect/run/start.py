@@ -14,6 +14,7 @@ from coditect.check import check
 from coditect.findings import CoditectError, Finding, errors
 from coditect.git import Repository, swap
 from coditect.plan.model import DeliverableKind, Plan
+from coditect.run.book import Book
 from coditect.run.events import RunStarted
 from coditect.run.home import Home, RunFolder, RunLock
 from coditect.run.journal import Writer
@@ -217,17 +218,20 @@ def _begin(
             writer.close()
 
 
-def unfinished(home: Home, plan: Plan, paths: Sequence[Path]) -> str | None:
-    """Find the newest unfinished run of this very plan in these very repositories."""
-    from coditect.run.book import Book  # noqa: PLC0415 - keeps the layers below free of it
-
+def runs_of(home: Home, plan: Plan, paths: Sequence[Path]) -> Iterator[Book]:
+    """Give the runs of this very plan in these very repositories, the newest first."""
     wanted = sorted(str(path) for path in paths)
     for run, _, _ in reversed(home.journal.runs()):
         try:
             book = Book.open(home, run)
             same = sorted(book.started.repositories.values()) == wanted
-            if same and book.plan.digest == plan.digest and not book.state.finished:
-                return run
+            if same and book.plan.digest == plan.digest:
+                yield book
         except CoditectError:
             continue  # Written by another version, or broken: it keeps nobody from beginning anew.
-    return None
+
+
+def unfinished(home: Home, plan: Plan, paths: Sequence[Path]) -> str | None:
+    """Find the newest unfinished run of this very plan in these very repositories."""
+    found = (book.run for book in runs_of(home, plan, paths) if not book.state.finished)
+    return next(found, None)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coditect import agents
@@ -25,8 +26,14 @@ SECRETS = "secrets"
 """The folder in an attempt's folder through which secrets are given and handed over."""
 
 
-Holds = dict[tuple[str, int], Attached]
-"""Attempts that this coordinator started and nobody waits for yet."""
+@dataclass
+class Holds:
+    """The attempts that this coordinator knows to be at work."""
+
+    waiting: dict[tuple[str, int], Attached] = field(default_factory=dict)
+    """Those that it started and nobody waits for yet."""
+    met: set[tuple[str, int]] = field(default_factory=set)
+    """Those that it saw alive."""
 
 
 def launch(
@@ -54,22 +61,30 @@ def launch(
     except BaseException:
         agents.stop(folder, grace=0.0)  # Whoever was started over it is not to work unseen.
         raise
-    holds[attempt.task, attempt.number] = held
+    holds.waiting[attempt.task, attempt.number] = held
     return (ev.AttemptAttached(attempt.task, attempt.number, held.pid),)
 
 
 def watch(
     context: Context, attempt: Attempt, holds: Holds, leave: threading.Event
 ) -> Sequence[ev.Event]:
-    """Wait for the end of an attempt; an attempt that another coordinator started is announced."""
-    folder = context.attempt_folder(attempt)
-    held = holds.pop((attempt.task, attempt.number), None)
+    """Wait for the end of an attempt; an attempt that another coordinator started is announced.
+
+    Once only: the next coordinator after that one says nothing, unless it finds it ended.
+    """
+    folder, who = context.attempt_folder(attempt), (attempt.task, attempt.number)
+    held = holds.waiting.pop(who, None)
     if held is None and not attempt.inherited:
-        return _found(attempt, recover(folder), again=True)
+        found = recover(folder)
+        if isinstance(found, Running):
+            holds.met.add(who)
+        return _found(attempt, found, again=True)
     held = held or agents.attach(folder)
     if held is None:
         found = recover(folder)
-        return () if isinstance(found, Running) else _found(attempt, found, again=False)
+        alive = isinstance(found, Running)
+        return () if alive else _found(attempt, found, again=who not in holds.met)
+    holds.met.add(who)
     with held:
         ended = agents.wait(held, interrupt=leave)
     return () if ended is None else _found(attempt, ended, again=False)

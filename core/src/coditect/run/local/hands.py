@@ -25,7 +25,7 @@ class LocalHands:
     def __init__(self, context: Context, launcher: Launcher) -> None:
         self._context = context
         self._launcher = launcher
-        self._holds: attempts.Holds = {}
+        self._holds = attempts.Holds()
         self._landing = {name: threading.Lock() for name in context.repositories}
         self._verifying = threading.Lock()
 
@@ -99,7 +99,7 @@ class LocalHands:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for held in self._holds.values():
+        for held in self._holds.waiting.values():
             held.close()
         self._launcher.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coditect import git
 from coditect.findings import CoditectError, Finding
-from coditect.git import Conflict, GitError, Held, Landed
+from coditect.git import Conflict, GitError, Held
 from coditect.plan.model import DeliverableKind
 from coditect.run import events as ev
 from coditect.run import state as st
@@ -187,18 +187,30 @@ def _made_by(context: Context) -> str:
 
 
 def land(context: Context, name: str, commit: str) -> Sequence[ev.Event]:
-    """Fast-forward the target branch, and push it if the run was told to."""
+    """Fast-forward the target branch, and push it if the run was told to.
+
+    A push that fails takes nothing back: the branch has landed, and what is held is the push.
+    """
     repository, branch = context.repositories[name], context.plan.repositories[name].branch
-    outcome: object = git.land(
+    outcome = git.land(
         repository,
         branch,
         commit,
         update_checkout=context.settings.update_checkout,
         note=f"coditect: land {context.run}",
     )
-    if isinstance(outcome, Landed) and context.settings.push:
-        outcome = git.push(repository, context.settings.push, branch, commit)
     if isinstance(outcome, Held):
         finding = outcome.finding
         return (ev.LandingHeld(name, branch, commit, finding.message, finding.hint),)
-    return (ev.Landed(name, branch, commit),)
+    landed = ev.Landed(name, branch, commit)
+    if not context.settings.push:
+        return (landed,)
+    try:
+        pushed = git.push(repository, context.settings.push, branch, commit)
+    except (CoditectError, OSError) as error:
+        return landed, ev.LandingHeld(name, branch, commit, str(error), moved=True)
+    if isinstance(pushed, Held):
+        finding = pushed.finding
+        held = ev.LandingHeld(name, branch, commit, finding.message, finding.hint, moved=True)
+        return landed, held
+    return (landed,)
