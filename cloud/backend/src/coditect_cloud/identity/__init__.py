@@ -1,0 +1,1 @@
+"""Who asks: tokens of identity providers, API keys, license keys, workloads; roles and scopes."""

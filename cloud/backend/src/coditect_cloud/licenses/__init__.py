@@ -1,0 +1,1 @@
+"""Licenses: terms, keys, states, and whether they hold."""

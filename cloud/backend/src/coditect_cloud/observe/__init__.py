@@ -1,0 +1,1 @@
+"""What the service measures, logs and traces."""

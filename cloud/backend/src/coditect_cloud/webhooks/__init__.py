@@ -1,0 +1,1 @@
+"""Tells an organisation's own systems what happened to its licenses."""
