@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PY ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys;print("$(p)" if sys.version_info >= (3,11) else "")' 2>/dev/null)))
-UV_VERSION := 0.13.9
+TOOLS_LOCK := requirements-tools.lock
 UV := .tools/bin/uv
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -16,10 +16,11 @@ JOBS ?= auto
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(UV):
+$(UV): $(TOOLS_LOCK)
 	@test -n "$(PY)" || { echo "coditect needs Python 3.11 or newer; none was found on PATH." >&2; exit 1; }
 	@$(PY) -m venv .tools || { echo "Python's venv module is missing (on Debian: apt install python3-venv)." >&2; exit 1; }
-	@.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@.tools/bin/pip install -q --disable-pip-version-check --require-hashes -r $(TOOLS_LOCK)
+	@touch $@
 
 .venv/.run: $(UV) $(LOCK) core/pyproject.toml
 	@echo "Setting up .venv (once) …"

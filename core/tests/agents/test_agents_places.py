@@ -129,11 +129,11 @@ def _python_for(inside: tuple[str, ...]) -> str:
     pytest.skip("no interpreter that an ordinary user could start")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.system
 @pytest.mark.parametrize("namespace", [True, False])
 def test_an_ordinary_user_gets_the_same(tmp_path: Path, namespace: bool) -> None:
-    if shutil.which("setpriv") is None:
-        pytest.skip("this machine has no setpriv(1)")
+    if os.getuid() != 0 or shutil.which("setpriv") is None:
+        pytest.fail("needs root and setpriv(1) (on Debian: util-linux)")
     source = Path(coditect.__file__).parent
     inside = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
     python = _python_for(inside)

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         description="More issuers and rules for workloads, as JSON: "
         '`{"issuers": [{"issuer": "https://…", "audiences": ["…"]}], "rules": []}`.',
     )
+    webhook_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Fernet keys that seal webhooks' secrets, separated by commas, the newest "
+        "first; needed in production. None: one is made in the data folder.",
+    )
     rate_principal: int = Field(
         default=12_000, ge=0, description="Requests a minute of one principal; 0: unlimited."
     )

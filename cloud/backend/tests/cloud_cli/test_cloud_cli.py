@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from cloud_support.web_server import serving
 from coditect_cloud.cli.app import app, run
@@ -174,3 +179,56 @@ def test_a_deployment_keeps_the_contract_or_is_told_where_not(
     assert run(["contract", "verify", url]) == 1
     assert run(["contract", "verify", "ftp://x", "--key", "k"]) == 1
     capsys.readouterr()
+
+
+def test_an_audit_is_exported_and_verified_offline(
+    capfdbinary: pytest.CaptureFixture[bytes], data: Path
+) -> None:
+    assert run(["migrate"]) == 0
+    assert run(["org", "create", "Nord", "--json"]) == 0
+    org = json.loads(capfdbinary.readouterr().out.splitlines()[-1])["id"]
+    assert run(["product", "create", "render", "R", "--org", org]) == 0
+    capfdbinary.readouterr()
+    assert run(["audit", "export", "--org", org]) == 0
+    lines = capfdbinary.readouterr().out
+    assert b'"product.' in lines
+    file = data / "audit.jsonl"
+    file.write_bytes(lines)
+
+    def verdict(*more: str, code: int) -> dict[str, Any]:
+        assert run(["audit", "verify", str(file), "--org", org, "--json", *more]) == code
+        found: dict[str, Any] = json.loads(capfdbinary.readouterr().out)
+        return found
+
+    sound = verdict(code=0)
+    assert (sound["holds"], sound["closed by a checkpoint"]) == (True, True)
+    assert sound["signature verified"] is False
+    assert verdict("--root", str(file), code=1)["code"] == "invalid-request"
+    file.write_bytes(lines.replace(b"render", b"rander"))
+    assert "line " in verdict(code=1)["fault"]
+    file.write_bytes(b"")
+    assert verdict(code=1)["fault"] == "line 0: there are no lines"
+
+
+def test_the_checkpoint_of_an_export_is_verified_from_the_pinned_root(
+    capfdbinary: pytest.CaptureFixture[bytes], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODITECT_CLOUD_ROOT", f"file:{data}/root.pem")
+    monkeypatch.setenv("CODITECT_CLOUD_ROOT_PASSPHRASE", "a phrase of a test")
+    monkeypatch.setenv("CODITECT_CLOUD_PUBLIC_URL", "https://licenses.test")
+    assert run(["migrate"]) == 0
+    capfdbinary.readouterr()
+    assert run(["audit", "export", "--org", "org_root"]) == 0
+    file = data / "audit.jsonl"
+    file.write_bytes(capfdbinary.readouterr().out)
+    root = load_pem_private_key((data / "root.pem").read_bytes(), b"a phrase of a test")
+    pinned = data / "public.pem"
+    pinned.write_bytes(
+        root.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    ours = ["--root", str(pinned), "--issuer", "https://licenses.test"]
+    assert run(["audit", "verify", str(file), *ours, "--json"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["signature verified"] is True
+    other = ["--root", str(pinned), "--issuer", "https://elsewhere.test"]
+    assert run(["audit", "verify", str(file), *other, "--json"]) == 1
+    assert "signature does not hold" in json.loads(capfdbinary.readouterr().out)["fault"]

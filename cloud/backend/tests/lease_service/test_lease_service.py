@@ -226,6 +226,23 @@ async def test_a_copy_that_shows_a_used_secret_is_suspected(database: Database) 
     )
 
 
+async def test_a_restarted_pod_keeps_its_seat_though_its_device_is_new(database: Database) -> None:
+    shop = await opened(database, seats=1)
+    pod = replace(
+        somebody(shop.owner.org, Role.HOLDER, holder="workload:render/worker-0"),
+        kind=PrincipalKind.WORKLOAD,
+    )
+    first = await shop.service.acquire(pod, shop.id, Ask(device="a" * 43))
+    again = await shop.service.acquire(pod, shop.id, Ask(device="b" * 43))
+    assert isinstance(first, Seat)
+    assert isinstance(again, Seat)
+    assert again.lease.fence > first.lease.fence
+    late = Beat(first.lease.id, first.lease.fence, first.secret)
+    with pytest.raises(Refusal):
+        await shop.service.heartbeat(pod, shop.id, late)
+    assert (await shop.service.seats(shop.owner, shop.id)).in_use == 1
+
+
 async def test_a_holder_acts_only_as_itself_and_only_on_its_own_leases(database: Database) -> None:
     shop = await opened(database, seats=9)
     ada = somebody(shop.owner.org, Role.HOLDER, holder="user:ada")

@@ -31,7 +31,8 @@ def home_to_write() -> Home:
     """Give the home of runs, or say at once that nothing can be written there."""
     home = Home()
     try:
-        home.path.mkdir(parents=True, exist_ok=True)
+        # For its owner alone: plans, and what agents print, are in it.
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home.path / ".writable"
         probe.touch()
         probe.unlink(missing_ok=True)

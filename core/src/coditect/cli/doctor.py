@@ -117,7 +117,7 @@ def _isolation() -> _Look:
 def _home(home: Home) -> _Look:
     mend = "Set CODITECT_HOME to a folder of yours."
     try:
-        home.path.mkdir(parents=True, exist_ok=True)
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=home.path):
             free = shutil.disk_usage(home.path).free
     except OSError as error:

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
-from coditect_cloud.cli import admin, operate, serving
+from coditect_cloud.cli import admin, auditing, operate, serving
 from coditect_cloud.cli.output import OK, REFUSED, TROUBLE, tell
 from coditect_cloud.refusals import Code, Refusal
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 serving.add_to(app)
 admin.add_to(app)
 operate.add_to(app)
+auditing.add_to(app)
 
 
 def main() -> None:

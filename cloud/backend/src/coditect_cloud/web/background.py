@@ -23,9 +23,11 @@ async def running(opened: Services) -> AsyncIterator[None]:
         for name, seconds, work in (
             ("push_terms", 5.0, opened.leases.push_pending),
             ("sweep_borrowed", 3600.0, opened.leases.sweep),
+            ("tell_of_expiry", 3600.0, opened.events.expiring),
         )
     ]
     drain = asyncio.create_task(opened.drainer.run(), name="drain_outboxes")
+    courier = asyncio.create_task(opened.courier.run(), name="deliver_webhooks")
     try:
         yield
     finally:
@@ -34,7 +36,8 @@ async def running(opened: Services) -> AsyncIterator[None]:
         for task in late:
             task.cancel()
         drain.cancel()
-        await asyncio.gather(drain, *late, return_exceptions=True)
+        courier.cancel()
+        await asyncio.gather(drain, courier, *late, return_exceptions=True)
         await opened.drainer.flush()  # what is known to wait enters the audit before we go
 
 

@@ -37,6 +37,11 @@ from coditect_cloud.signing import (
     Signing,
     opener,
 )
+from coditect_cloud.webhooks.deliveries import DeliveryService, Queue
+from coditect_cloud.webhooks.endpoints import EndpointService
+from coditect_cloud.webhooks.events import Events
+from coditect_cloud.webhooks.secrets import Sealer
+from coditect_cloud.webhooks.sending import Courier, Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Services:
     exporter: Exporter
     drainer: Drainer
     metrics: Metrics
+    webhooks: EndpointService
+    deliveries: DeliveryService
+    events: Events
+    courier: Courier
 
 
 @asynccontextmanager
@@ -82,7 +91,19 @@ async def services(settings: Settings, *, signs: bool = False) -> AsyncIterator[
         log = AuditLog()
         exporter = Exporter(database, signer=signing if signs else None, issuer=settings.public_url)
         metrics = Metrics()
-        drainer = Drainer(database, bare, log, licenses=EveryLicense(database), watcher=metrics)
+        events = Events(database)
+        drainer = Drainer(
+            database,
+            bare,
+            log,
+            licenses=EveryLicense(database),
+            followers=[events],
+            watcher=metrics,
+        )
+        production = settings.profile is Profile.PRODUCTION
+        sealer = _sealer(settings)
+        sender = Sender(production=production)
+        stack.push_async_callback(sender.close)
         store = WatchedStore(bare, metrics, changed=drainer.dirty)
         metrics.watch_outbox(lambda: drainer.waiting_seconds)
         metrics.watch_delegation(lambda: signing.health().delegation_age_s)
@@ -114,6 +135,10 @@ async def services(settings: Settings, *, signs: bool = False) -> AsyncIterator[
             exporter=exporter,
             drainer=drainer,
             metrics=metrics,
+            webhooks=EndpointService(database, sealer, production=production, record=log.record),
+            deliveries=DeliveryService(database),
+            events=events,
+            courier=Courier(Queue(database), sender, sealer, sent=metrics.webhook),
         )
 
 
@@ -172,6 +197,19 @@ async def _store(settings: Settings, database: Database) -> SeatStore:
         await store.start()
         return store
     return SqlSeats(database)
+
+
+def _sealer(settings: Settings) -> Sealer:
+    """Seal the secrets of webhooks; in development with a key of our own making."""
+    keys = [key.strip() for key in settings.webhook_keys.get_secret_value().split(",")]
+    if not any(keys):
+        if settings.profile is Profile.PRODUCTION:
+            raise _unusable("WEBHOOK_KEYS is needed in production: it seals webhooks' secrets.")
+        return Sealer.local(settings.data / "webhooks.key")
+    try:
+        return Sealer(keys)
+    except ValueError as fault:
+        raise _unusable(f"WEBHOOK_KEYS: {fault}.") from None
 
 
 def _unusable(detail: str) -> Refusal:

@@ -70,6 +70,7 @@ def license_claims(license: License, *, issuer: str, wall_ms: int) -> dict[str, 
     }
     if terms.starts_at is not None:
         claims["nbf"] = int(terms.starts_at.timestamp())
+        claims["exp"] = max(claims["iat"], claims["nbf"]) + FILE_LIFE_S
     if terms.expires_at is not None:
         claims["expires"] = int(terms.expires_at.timestamp())
         claims["exp"] = min(claims["exp"], claims["expires"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import structlog
 
-from coditect_cloud.identity.principal import Permission, Principal
+from coditect_cloud.identity.principal import Permission, Principal, PrincipalKind
 from coditect_cloud.leases.service.answers import Seat, Waiting, refusal, waiting
 from coditect_cloud.leases.service.asks import (
     MOST_BEATS,
@@ -67,8 +67,9 @@ class LeaseService(Views, Borrows, Reservations):
         ask = replace(
             ask,
             holder=holder_of(principal, ask.holder),
-            device=ask.device,
             ttl_ms=min(ask.ttl_ms, found.terms.ttl_ms),
+            # A pod that starts again has a new device; its name is its identity.
+            take_over=ask.take_over or principal.kind is PrincipalKind.WORKLOAD,
         )
         secret = new_secret() if ask.rotate else ""
         order = Acquire(
@@ -197,6 +198,8 @@ class LeaseService(Views, Borrows, Reservations):
             await self._push(license)
         except Refusal as no:
             _log.warning("terms_not_pushed_yet", license=license.id, code=no.code.value)
+        except Exception as error:  # noqa: BLE001 - the change is committed, its key shown once
+            _log.warning("terms_not_pushed_yet", license=license.id, kind=type(error).__name__)
 
     async def push_pending(self, *, most: int = 100) -> int:
         """Push terms that the store could not take when they were changed; how many it took.

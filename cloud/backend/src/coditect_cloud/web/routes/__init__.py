@@ -16,6 +16,7 @@ from coditect_cloud.web.routes import (
     products,
     seats,
     trust,
+    webhooks,
 )
 from coditect_cloud.web.services import Services
 
@@ -34,6 +35,7 @@ def all_routes(
         organisations.routes(opened.organisations),
         members.routes(identity.members, forget),
         api_keys.routes(identity.api_keys, forget),
+        webhooks.routes(opened.webhooks, opened.deliveries),
         audit.routes(opened.audit),
         me.routes(),
         trust.routes(opened.signing),
