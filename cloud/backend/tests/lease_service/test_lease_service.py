@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -661,3 +662,29 @@ def test_waiting_longer_is_no_other_request() -> None:
     assert fingerprint(who, "acquire", ask) != fingerprint(who, "acquire", replace(ask, label="x"))
     assert scoped_key(who, "k") != scoped_key(somebody("org_1"), "k")
     assert scoped_key(who, "") == ""
+
+
+async def test_the_file_of_a_license_that_starts_late_ends_after_it_starts(
+    database: Database,
+) -> None:
+    start = datetime(2091, 1, 1, tzinfo=UTC)
+    shop = await opened(database, starts_at=start, expires_at=start + timedelta(days=10))
+    await shop.service.license_file(shop.owner, shop.id)
+    [(_, claims)] = shop.pen.roots
+    assert claims["nbf"] == start.timestamp() < claims["exp"]
+    assert claims["expires"] == start.timestamp() + 10 * 86_400
+
+
+async def test_a_store_that_breaks_does_not_keep_a_new_license_from_its_owner(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await opened(database)
+
+    async def broken(policy: Policy) -> None:
+        raise RuntimeError(policy.license)
+
+    monkeypatch.setattr(shop.store, "put_policy", broken)
+    made = await shop.licenses.create(shop.owner, product="render", terms=Terms("Second", 1))
+    assert made.key
+    monkeypatch.undo()
+    assert await shop.service.push_pending() == 1
