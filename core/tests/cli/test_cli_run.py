@@ -175,6 +175,8 @@ def test_a_rehearsal_whose_folder_was_removed_begins_anew(hello: Scratch) -> Non
     assert "REHEARSED" in done.out.upper()
     assert hello.status()["run"] in page.read_text(encoding="utf-8")
     assert "rehearsal" not in hello.git("status", "--porcelain")
+    hello("rehearse", "plan.yaml", "--pace", "10ms", "--into", ".", "--new")
+    assert not (hello.work / ".gitignore").exists()
 
 
 def test_one_task_is_cancelled_and_the_rest_goes_on(scratch: Scratch) -> None:
@@ -183,7 +185,9 @@ def test_one_task_is_cancelled_and_the_rest_goes_on(scratch: Scratch) -> None:
     going = scratch.start("run", "plan.yaml")
     scratch.wait_for(lambda status: status["tasks"][0]["stage"] == "running")
     assert "Recorded: cancel slow" in scratch("cancel", "--task", "slow").out
-    scratch.end(going, 1)
+    said = scratch.end(going, 1).out
+    run = scratch.status()["run"]
+    assert f"slow is parked. Look: coditect logs {run} slow\n" in said
     phases = {task["id"]: task["phase"] for task in scratch.status()["tasks"]}
     assert phases == {"slow": "parked", "quick": "integrated"}
     assert "nothing to stop" in scratch("cancel", "--task", "slow", code=2).err

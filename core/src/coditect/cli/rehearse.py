@@ -65,8 +65,10 @@ def rehearse(
     if left is None:
         settings = Settings(rehearse=True, pace=tempo, approve_all=not ask, update_checkout=True)
         run = home.new_run(loaded.name)
+        ours = not top.exists()
         begin(home, loaded, plan, text, settings, Workspace(top / run, {}, create=True), run)
-        _keep_out_of_git(top)
+        if ours:
+            _keep_out_of_git(top)
         carry.say(f"Rehearsing {plan} in {top / run}.", json=json)
     else:
         run = left.run
@@ -78,11 +80,12 @@ def rehearse(
     carry.conclude(home, run, outcome, json=json)
 
 
-def _keep_out_of_git(top: Path) -> None:
-    """Keep a repository around the rehearsal from taking its repositories for its own files."""
-    ignore = top / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+def _keep_out_of_git(folder: Path) -> None:
+    """Keep a repository around the rehearsal from taking its repositories for its own files.
+
+    Only in a folder that the rehearsal has made: `--into` may name one of the user's.
+    """
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _refuse_late(left: Book, pace: int | None, *, ask: bool) -> None:

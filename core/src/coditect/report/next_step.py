@@ -6,7 +6,7 @@ from coditect.report.event_words import command
 from coditect.run import events as ev
 from coditect.run.book import Book
 
-_AGENT_SPOKE = ("exit", "timeout", "lost")
+_AGENT_SPOKE = ("exit", "timeout", "lost", "cancelled")
 _WORK_TELLS = ("gate", "conflict")
 
 
@@ -21,8 +21,11 @@ def look_at(book: Book, name: str) -> str:
         for entry in book.entries
         if isinstance(entry.event, ev.AttemptFailed) and entry.event.task == name
     ]
-    if reasons and reasons[-1] in _AGENT_SPOKE:
+    last = reasons[-1] if reasons else ""
+    if last in _AGENT_SPOKE:
         return command("logs", name, book.run)
-    if reasons and reasons[-1] in _WORK_TELLS:
+    if last in _WORK_TELLS:
         return command("diff", name, book.run)
-    return f"{command('logs', name, book.run)} --verify"
+    if last == "verification" or name in book.state.gates:
+        return f"{command('logs', name, book.run)} --verify"
+    return command("status", "", book.run)
